@@ -1,0 +1,81 @@
+import type { SignatureData } from './signature.ts'
+
+/** A task call, neutral: what travels from `delay()` to the worker, without a word of any wire format. */
+export interface Message {
+  readonly id: string
+  readonly task: string
+  readonly args: readonly unknown[]
+  readonly kwargs: Readonly<Record<string, unknown>>
+  /** First task of the workflow; its own id for a task that nobody sent from inside another one. */
+  readonly rootId: string
+  readonly parentId: string | undefined
+  readonly groupId: string | undefined
+  readonly groupIndex: number | undefined
+  /** Epoch ms. Not before this. */
+  readonly etaMs: number | undefined
+  /** Epoch ms. Not after this: the task is revoked with reason `expired`. */
+  readonly expiresMs: number | undefined
+  readonly retries: number
+  readonly limits: TimeLimits
+  readonly callbacks: readonly SignatureData[]
+  readonly errbacks: readonly SignatureData[]
+  /** What is left of a chain, in natural order: the first element runs next. */
+  readonly chain: readonly SignatureData[]
+  /** Body of the chord that this task is a header part of. */
+  readonly chord: SignatureData | undefined
+  /** Where results of `rpc` go; an opaque name of the sending process. Empty when nobody listens. */
+  readonly replyTo: string
+  readonly origin: string
+  readonly ignoreResult: boolean
+  /** Display name in events and logs. */
+  readonly shadow: string | undefined
+  readonly replacedTaskNesting: number
+  readonly stamps: Readonly<Record<string, unknown>>
+  readonly stampedHeaders: readonly string[]
+  /** Headers of the message that tq does not know; kept and forwarded. */
+  readonly extraHeaders: Readonly<Record<string, unknown>>
+  readonly properties: MessageProperties
+}
+
+/** Seconds, as Celery's `soft_time_limit` and `time_limit`. */
+export interface TimeLimits {
+  readonly softSeconds?: number | undefined
+  readonly hardSeconds?: number | undefined
+}
+
+export interface MessageProperties {
+  /** 0 to 255; its direction is the broker's (Redis and SQLite: 0 first; RabbitMQ: highest first). */
+  readonly priority: number
+  /** 2 persistent, 1 transient. */
+  readonly deliveryMode: 1 | 2
+  readonly correlationId: string
+}
+
+/** Where a message goes. With the anonymous exchange `''` the routing key is the queue's name. */
+export interface Route {
+  readonly queue: string
+  readonly exchange: string
+  readonly routingKey: string
+  readonly priority?: number | undefined
+}
+
+/** A message as transports carry it: bytes and their description, nothing of it interpreted. */
+export interface RawMessage {
+  readonly body: Uint8Array
+  readonly contentType: string
+  readonly contentEncoding: string
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly properties: RawProperties
+}
+
+/** Broker-neutral message properties. Names on the wire are given by `wire/`. */
+export interface RawProperties {
+  readonly correlationId?: string | undefined
+  readonly replyTo?: string | undefined
+  readonly deliveryMode?: 1 | 2 | undefined
+  readonly priority?: number | undefined
+  /** Milliseconds to live on brokers that honour it (RabbitMQ). */
+  readonly expirationMs?: number | undefined
+  /** Further properties by their wire name; kept and forwarded. */
+  readonly extra?: Readonly<Record<string, unknown>> | undefined
+}

@@ -1,0 +1,62 @@
+export type ExchangeType = 'direct' | 'topic' | 'fanout'
+
+export interface Exchange {
+  readonly name: string
+  readonly type: ExchangeType
+}
+
+export interface Queue {
+  readonly name: string
+  readonly exchange: Exchange
+  readonly routingKey: string
+  /** Broker arguments such as `x-max-priority`. */
+  readonly arguments?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** What a transport must know before it publishes to or consumes from named queues. Declaring twice is harmless. */
+export interface Topology {
+  readonly queues: readonly Queue[]
+}
+
+/** A queue on a direct exchange of its own name: what Celery makes of a bare queue name. */
+export function directQueue(name: string): Queue {
+  return { name, exchange: { name, type: 'direct' }, routingKey: name }
+}
+
+/** Queues of the topology that a message to this exchange and routing key reaches. */
+export function matchQueues(queues: Iterable<Queue>, exchange: string, routingKey: string): readonly string[] {
+  const found: string[] = []
+  for (const queue of queues) {
+    if (exchange === '') {
+      if (queue.name === routingKey) found.push(queue.name)
+    } else if (queue.exchange.name === exchange && bindingMatches(queue.exchange.type, queue.routingKey, routingKey)) {
+      found.push(queue.name)
+    }
+  }
+  return found
+}
+
+export function bindingMatches(type: ExchangeType, bindingKey: string, routingKey: string): boolean {
+  switch (type) {
+    case 'fanout':
+      return true
+    case 'direct':
+      return bindingKey === routingKey
+    case 'topic':
+      return topicMatches(bindingKey, routingKey)
+  }
+}
+
+/** AMQP's topic rule: words between dots, `*` stands for one word, `#` for any number of them. */
+export function topicMatches(pattern: string, routingKey: string): boolean {
+  return wordsMatch(pattern.split('.'), 0, routingKey.split('.'), 0)
+}
+
+function wordsMatch(pattern: readonly string[], p: number, words: readonly string[], w: number): boolean {
+  if (p === pattern.length) return w === words.length
+  if (pattern[p] === '#') {
+    for (let skip = w; skip <= words.length; skip++) if (wordsMatch(pattern, p + 1, words, skip)) return true
+    return false
+  }
+  return w < words.length && (pattern[p] === '*' || pattern[p] === words[w]) && wordsMatch(pattern, p + 1, words, w + 1)
+}
