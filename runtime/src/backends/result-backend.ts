@@ -45,13 +45,12 @@ export interface ChordPart {
 
 /**
  * A write that a transport of the same driver carries out in the same atomic step as an acknowledgement. Opaque to everyone
- * else: `driver` names the server (or file) and its kind, `run` is what only that driver understands.
+ * else: `driver` names the server (or file) and the database on it, `key` and `text` are what that driver stores.
  */
 export interface StorePlan {
   readonly driver: string
   readonly meta: TaskMeta
   readonly ttlMs: number
-  /** Key and text as that driver stores them, where it stores text. */
   readonly key: string
   readonly text: string
 }

@@ -75,7 +75,7 @@ export class EncodeError extends TqError {
   readonly reason: string
 
   constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`Cannot serialise ${path}: ${reason}`, options)
+    super(`Cannot serialise ${path || 'the value'}: ${reason}`, options)
     this.path = path
     this.reason = reason
   }

@@ -29,6 +29,9 @@ export interface Message {
   readonly ignoreResult: boolean
   /** Display name in events and logs. */
   readonly shadow: string | undefined
+  /** Texts that stand for the arguments in events and logs; made from them where undefined. Set them to hide secrets. */
+  readonly argsRepr: string | undefined
+  readonly kwargsRepr: string | undefined
   readonly replacedTaskNesting: number
   readonly stamps: Readonly<Record<string, unknown>>
   readonly stampedHeaders: readonly string[]

@@ -1,7 +1,12 @@
-import type { StoredError } from './states.ts'
+import type { ResultRef, StoredError } from './states.ts'
 
 /** How one run of a task ended. Expected endings are values; nothing is thrown past the executor. */
-export type Outcome =
+export type Outcome = Ending & {
+  /** Results of the tasks that the run sent. */
+  readonly children?: readonly ResultRef[] | undefined
+}
+
+export type Ending =
   | { readonly kind: 'success'; readonly value: unknown }
   | { readonly kind: 'retry'; readonly etaMs: number; readonly cause: Failure; readonly changes: RetryChanges }
   | { readonly kind: 'failure'; readonly failure: Failure }

@@ -12,6 +12,8 @@ export interface SignatureData {
   readonly parts?: readonly SignatureData[] | undefined
   /** Body of a chord. */
   readonly body?: SignatureData | undefined
+  /** Of a chord whose header came as a group: that group's own options. */
+  readonly headerOptions?: SignatureOptions | undefined
 }
 
 /** Call options that travel inside a signature. Seconds where the name is Celery's. */

@@ -10,6 +10,8 @@ export interface Transport {
   /** Scheme of the URL: `memory`, `sqlite`, `redis`. */
   readonly name: string
   readonly features: TransportFeatures
+  /** The `StorePlan.driver` that `Delivery.ack` carries out; undefined where it carries out none, or not before `connect`. */
+  readonly driver?: string | undefined
   connect(): Promise<void>
   close(): Promise<void>
   onState(listener: (state: ConnectionState, cause?: Error) => void): Unsubscribe
@@ -40,6 +42,8 @@ export interface Transport {
   lease(name: string, ttlMs: number): Promise<Lease | undefined>
   /** Says what this process is, where the broker keeps a list of its peers (SQLite); elsewhere nothing happens. */
   announce(peer: PeerAnnouncement): Promise<void>
+  /** The latest broadcasts of an exchange, newest last, where the broker keeps them (SQLite): what a console starts with. */
+  history?(exchange: string, limit: number): Promise<readonly RawMessage[]>
 }
 
 export type ConnectionState = 'connecting' | 'ready' | 'lost' | 'closed'

@@ -1,0 +1,180 @@
+import type { ResultBackend } from '../backends/result-backend.ts'
+import type { Clock } from '../core/clock.ts'
+import { JoinInTaskError, TaskFailedError, TaskRevokedError, TimeoutError } from '../core/errors.ts'
+import { isReady, type ResultRef, type TaskMeta } from '../core/states.ts'
+import { currentContext } from './context.ts'
+
+/** Marks a result across two copies of the package. */
+export const asyncResultBrand: unique symbol = Symbol.for('tq.AsyncResult')
+
+/** What a result needs of the app that made it. */
+export interface ResultSource {
+  readonly clock: Clock
+  backend(): Promise<ResultBackend>
+  revoke(id: string, options: RevokeOptions): Promise<void>
+  /** Called when a `get()` has waited for 3 s: says why nothing may come, where that can be told. */
+  explainWaiting?(id: string): void
+}
+
+export interface RevokeOptions {
+  readonly terminate?: boolean | undefined
+  readonly signal?: NodeJS.Signals | undefined
+}
+
+export interface GetOptions {
+  /** Seconds; default for ever. */
+  readonly timeout?: number | undefined
+  /** False resolves with the error instead of rejecting. Default true. */
+  readonly propagate?: boolean | undefined
+  /** Sees every change of state, the final one included. */
+  readonly onMessage?: ((meta: TaskMeta) => void) | undefined
+  /** Stops waiting; the task goes on. */
+  readonly signal?: AbortSignal | undefined
+  /** False allows waiting inside a task. Default true. */
+  readonly disableSyncSubtasks?: boolean | undefined
+}
+
+const explainAfterMs = 3000
+
+/** A handle on a sent task. Every read asks the result backend; there is no `then`, so that `await` does not wait for it. */
+export class AsyncResult<R> {
+  readonly [asyncResultBrand] = true
+  readonly id: string
+  /** The step before this one in a chain. */
+  readonly parent: AsyncResult<unknown> | undefined
+  readonly #source: ResultSource
+
+  constructor(source: ResultSource, id: string, parent?: AsyncResult<unknown>) {
+    this.#source = source
+    this.id = id
+    this.parent = parent
+  }
+
+  /**
+   * Waits for the value. Rejects with TaskFailedError (the task failed), TaskRevokedError, TimeoutError, the signal's reason, or
+   * JoinInTaskError inside a task. Waiting without `timeout` is for ever.
+   */
+  async get(options: GetOptions = {}): Promise<R> {
+    const running = currentContext()
+    if (running && !running.calledDirectly && options.disableSyncSubtasks !== false) throw new JoinInTaskError()
+    const meta = await this.#wait(options)
+    const error = errorOf(meta)
+    if (error && options.propagate === false) return error as R // asked for: the error in place of the value
+    if (error) throw error
+    return meta.result as R // what the task's type promises; the wire cannot prove it
+  }
+
+  /** Every change of state from now on, the current state first where one is stored; ends with the final one. */
+  async *updates(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterable<TaskMeta> {
+    const backend = await this.#source.backend()
+    yield* backend.watch([this.id], options.signal ?? new AbortController().signal)
+  }
+
+  /** PENDING means that nothing is stored: the task waits, runs untracked, or was never sent. */
+  async state(): Promise<string> {
+    return (await this.meta())?.state ?? 'PENDING'
+  }
+
+  async ready(): Promise<boolean> {
+    return isReady(await this.state())
+  }
+
+  async successful(): Promise<boolean> {
+    return (await this.state()) === 'SUCCESS'
+  }
+
+  async failed(): Promise<boolean> {
+    return (await this.state()) === 'FAILURE'
+  }
+
+  async traceback(): Promise<string | undefined> {
+    return (await this.meta())?.traceback
+  }
+
+  /** The value, the meta of a state in between, or the error. */
+  async info(): Promise<unknown> {
+    const meta = await this.meta()
+    return meta && (errorOf(meta) ?? meta.result)
+  }
+
+  /** The whole record, undefined while nothing is stored. */
+  async meta(): Promise<TaskMeta | undefined> {
+    const backend = await this.#source.backend()
+    const [meta] = await backend.fetch([this.id])
+    return meta
+  }
+
+  /** Results of the tasks that this one sent. */
+  async children(): Promise<readonly AsyncResult<unknown>[]> {
+    return ((await this.meta())?.children ?? []).map((ref) => this.#child(ref))
+  }
+
+  #child(ref: ResultRef): AsyncResult<unknown> {
+    return new AsyncResult(this.#source, ref.id)
+  }
+
+  /** Calls `fn` once the task is ready; what `then` would be called. */
+  whenReady(fn: (meta: TaskMeta) => void, options: GetOptions = {}): Promise<void> {
+    return this.#wait(options).then(fn)
+  }
+
+  /** Deletes the stored result. */
+  async forget(): Promise<void> {
+    await (await this.#source.backend()).forget(this.id)
+  }
+
+  /** Tells the workers not to run it; with `terminate` also to end it if it runs. */
+  revoke(options: RevokeOptions = {}): Promise<void> {
+    return this.#source.revoke(this.id, options)
+  }
+
+  /** Printed as its id: the state is on a server. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `AsyncResult { id: '${this.id}' }`
+  }
+
+  async #wait(options: GetOptions): Promise<TaskMeta> {
+    const { clock } = this.#source
+    options.signal?.throwIfAborted()
+    const backend = await this.#source.backend()
+    const stop = new AbortController()
+    const onAbort = (): void => stop.abort(options.signal?.reason)
+    options.signal?.addEventListener('abort', onAbort, { once: true })
+    const seconds = options.timeout
+    const late =
+      seconds === undefined
+        ? undefined
+        : clock.timer(seconds * 1000, () => stop.abort(this.#timeout(seconds)), { ref: true })
+    const explain = clock.timer(explainAfterMs, () => this.#source.explainWaiting?.(this.id))
+    try {
+      for await (const meta of backend.watch([this.id], stop.signal)) {
+        options.onMessage?.(meta)
+        if (isReady(meta.state)) return meta
+      }
+      stop.signal.throwIfAborted()
+      throw new TimeoutError(`The result backend was closed while task ${this.id} was awaited.`)
+    } finally {
+      late?.cancel()
+      explain.cancel()
+      options.signal?.removeEventListener('abort', onAbort)
+      stop.abort()
+    }
+  }
+
+  #timeout(seconds: number): TimeoutError {
+    return new TimeoutError(
+      `Task ${this.id} was not ready within ${seconds} s; it may still run. Is a worker running for its queue? \`tq status\` tells.`,
+    )
+  }
+}
+
+/** What `get()` rejects with, undefined for a success. */
+export function errorOf(meta: TaskMeta): Error | undefined {
+  if (meta.state === 'REVOKED') {
+    const [reason] = meta.error?.message ?? []
+    return new TaskRevokedError(meta.id, typeof reason === 'string' ? reason : 'revoked')
+  }
+  if (meta.state !== 'FAILURE') return undefined
+  const stored = meta.error ?? { type: 'Error', module: 'builtins', message: ['unknown error'] }
+  return new TaskFailedError(meta.id, stored, meta.traceback)
+}

@@ -1,0 +1,275 @@
+import { existsSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ResultBackend } from '../backends/result-backend.ts'
+import type { Clock } from '../core/clock.ts'
+import { SettingError } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Settings, TransportSettings } from '../core/settings.ts'
+import { maskUrl } from '../core/url.ts'
+import type { MemoryResults } from '../backends/memory.ts'
+import type { MemoryBroker } from '../transports/memory.ts'
+import type { Queue } from '../transports/topology.ts'
+import type { Transport } from '../transports/transport.ts'
+
+/** What a URL leads to. The only place that names concrete transports and backends; each is imported on first use. */
+export interface ConnectionDeps {
+  readonly settings: () => Settings
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly hostname: string
+  /** Folder of the project, where `.tq/` belongs; undefined walks up from the working folder to the first `.tq/`. */
+  readonly projectFolder: () => string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Shared by several apps of one process, for tests. */
+  readonly memory?: MemoryServer | undefined
+}
+
+/** What `memory://` leads to: a broker and a result store in this process. */
+export interface MemoryServer {
+  readonly broker: MemoryBroker
+  readonly results: MemoryResults
+}
+
+/** A new, empty one. */
+export async function createMemoryServer(): Promise<MemoryServer> {
+  const [{ MemoryBroker }, { MemoryResults }] = await Promise.all([
+    import('../transports/memory.ts'),
+    import('../backends/memory.ts'),
+  ])
+  const results = new MemoryResults()
+  return { broker: new MemoryBroker(results), results }
+}
+
+/** A driver that is open, and how to close it once its transport and backend are closed. */
+interface Opened {
+  transport(): Promise<Transport>
+  backend(): Promise<ResultBackend>
+  close(): Promise<void>
+}
+
+/** Clients of a memory server, with a clock of their own. */
+export async function openMemory(
+  { broker, results }: MemoryServer,
+  deps: { readonly clock: Clock; readonly logger: Logger },
+): Promise<{ readonly transport: Transport; readonly backend: ResultBackend }> {
+  const [{ MemoryTransport }, { MemoryBackend }] = await Promise.all([
+    import('../transports/memory.ts'),
+    import('../backends/memory.ts'),
+  ])
+  return { transport: new MemoryTransport(broker, deps), backend: new MemoryBackend(results, deps) }
+}
+
+/** The connections of one app: lazy, each made once, all closed by `close`. */
+export class Connections {
+  readonly #deps: ConnectionDeps
+  readonly #opened = new Map<string, Promise<Opened>>()
+  readonly #declared = new Set<string>()
+  #transport: Promise<Transport> | undefined
+  #backend: Promise<ResultBackend> | undefined
+  #memory: MemoryServer | undefined
+
+  constructor(deps: ConnectionDeps) {
+    this.#deps = deps
+    this.#memory = deps.memory
+  }
+
+  /** True once anything was connected: from then on settings cannot change. */
+  get used(): boolean {
+    return this.#opened.size > 0
+  }
+
+  brokerUrl(): string {
+    return this.#deps.env.TQ_BROKER_URL ?? this.#deps.settings().brokerUrl ?? this.#embeddedUrl()
+  }
+
+  resultUrl(): string {
+    return this.#deps.env.TQ_RESULT_BACKEND ?? this.#deps.settings().resultBackend ?? this.brokerUrl()
+  }
+
+  /** `embedded` for the project's own file, else the URL without its password. */
+  brokerName(): string {
+    const url = this.brokerUrl()
+    return url === this.#embeddedUrl() ? 'embedded' : maskUrl(url)
+  }
+
+  /** Where the embedded file is or would be. */
+  embeddedPath(): string {
+    const { env } = this.#deps
+    if (env.TQ_DB) return resolve(env.TQ_DB)
+    const project = this.#deps.projectFolder()
+    if (project !== undefined) return join(project, '.tq', 'tq.db')
+    for (let folder = process.cwd(); ; folder = dirname(folder)) {
+      if (existsSync(join(folder, '.tq', 'tq.db'))) return join(folder, '.tq', 'tq.db')
+      if (dirname(folder) === folder) return join(process.cwd(), '.tq', 'tq.db')
+    }
+  }
+
+  #embeddedUrl(): string {
+    return `sqlite://${this.embeddedPath()}`
+  }
+
+  /** The broker, connected. A failed attempt is not remembered: the next call tries again. */
+  transport(): Promise<Transport> {
+    this.#transport ??= this.#connect(this.brokerUrl(), 'broker').catch((error: unknown) => {
+      this.#transport = undefined
+      throw error
+    })
+    return this.#transport
+  }
+
+  backend(): Promise<ResultBackend> {
+    this.#backend ??= this.#connectBackend().catch((error: unknown) => {
+      this.#backend = undefined
+      throw error
+    })
+    return this.#backend
+  }
+
+  async #connect(url: string, what: 'broker'): Promise<Transport> {
+    const opened = await this.#open(url, what)
+    const transport = await opened.transport()
+    await transport.connect()
+    return transport
+  }
+
+  async #connectBackend(): Promise<ResultBackend> {
+    const url = this.resultUrl()
+    if (url === 'disabled' || url === 'disabled://') {
+      const { DisabledBackend } = await import('../backends/disabled.ts')
+      return new DisabledBackend()
+    }
+    const opened = await this.#open(url, 'result backend')
+    const backend = await opened.backend()
+    await backend.connect()
+    return backend
+  }
+
+  /** Declares a queue once per process: Redis writes its binding, the others their queue. */
+  async declareOnce(queue: Queue): Promise<void> {
+    if (this.#declared.has(queue.name)) return
+    await (await this.transport()).declare({ queues: [queue] })
+    this.#declared.add(queue.name)
+  }
+
+  async #open(url: string, what: 'broker' | 'result backend'): Promise<Opened> {
+    const known = this.#opened.get(url)
+    if (known) return known
+    const opening = this.#openNew(url, what)
+    this.#opened.set(url, opening)
+    opening.catch(() => this.#opened.delete(url))
+    return opening
+  }
+
+  async #openNew(url: string, what: string): Promise<Opened> {
+    const scheme = /^([a-z+]+):/i.exec(url)?.[1]?.toLowerCase()
+    switch (scheme) {
+      case 'memory':
+        return this.#openMemory()
+      case 'sqlite':
+        return this.#openSqlite(url)
+      case 'redis':
+      case 'rediss':
+      case 'redis+socket':
+        return this.#openRedis(url)
+      default:
+        throw new SettingError(
+          `expected the ${what}'s URL to begin with sqlite:, redis:, rediss:, redis+socket: or memory:, got '${maskUrl(url)}'`,
+        )
+    }
+  }
+
+  async #openMemory(): Promise<Opened> {
+    const { clock, logger } = this.#deps
+    this.#memory ??= await createMemoryServer()
+    const { transport, backend } = await openMemory(this.#memory, { clock, logger })
+    return { transport: async () => transport, backend: async () => backend, close: async () => {} }
+  }
+
+  async #openSqlite(url: string): Promise<Opened> {
+    const { clock, logger, settings } = this.#deps
+    const { openSqliteStore } = await import('../drivers/sqlite-store.ts')
+    const path = sqlitePath(url)
+    const options = settings().brokerTransportOptions
+    const store = await openSqliteStore(path, {
+      clock,
+      logger,
+      sync: options.sync ?? (new URLSearchParams(url.split('?')[1]).get('sync') === 'full' ? 'full' : 'normal'),
+      createFolder: url === this.#embeddedUrl(),
+      connectTimeoutMs: settings().brokerConnectionTimeout * 1000,
+    })
+    return {
+      transport: async () => {
+        const { SqliteTransport } = await import('../transports/sqlite.ts')
+        return new SqliteTransport(store, { clock, logger, leaseMs: options.leaseMs })
+      },
+      backend: async () => {
+        const { SqliteBackend } = await import('../backends/sqlite.ts')
+        return new SqliteBackend(store, { clock, logger })
+      },
+      close: async () => store.close(),
+    }
+  }
+
+  async #openRedis(url: string): Promise<Opened> {
+    const { clock, logger, settings, hostname } = this.#deps
+    const { RedisConnection } = await import('../drivers/redis-connection.ts')
+    const connection = new RedisConnection(url, {
+      clock,
+      logger,
+      connectTimeoutMs: settings().brokerConnectionTimeout * 1000,
+    })
+    return {
+      transport: async () => {
+        const { RedisTransport } = await import('../transports/redis.ts')
+        return new RedisTransport(connection, {
+          clock,
+          logger,
+          hostname,
+          ...redisOptions(settings().brokerTransportOptions),
+        })
+      },
+      backend: async () => {
+        const { RedisBackend } = await import('../backends/redis.ts')
+        const { globalKeyprefix } = settings().resultBackendTransportOptions
+        return new RedisBackend(connection, { clock, logger, globalKeyprefix })
+      },
+      close: async () => connection.close(),
+    }
+  }
+
+  /** Closes everything that was opened. Idempotent; a later use opens again. */
+  async close(): Promise<void> {
+    const [transport, backend, opened] = [this.#transport, this.#backend, [...this.#opened.values()]]
+    this.#transport = undefined
+    this.#backend = undefined
+    this.#opened.clear()
+    this.#declared.clear()
+    await transport?.then((one) => one.close()).catch(swallowed)
+    await backend?.then((one) => one.close()).catch(swallowed)
+    for (const one of opened) await one.then((driver) => driver.close()).catch(swallowed)
+  }
+}
+
+// What never opened needs no closing; what fails to close is gone already.
+function swallowed(error: unknown): void {
+  if (!(error instanceof Error)) throw error
+}
+
+function redisOptions(options: TransportSettings): Record<string, unknown> {
+  const { visibilityTimeout, globalKeyprefix, sep, prioritySteps } = options
+  return {
+    visibilityTimeoutMs: visibilityTimeout === undefined ? undefined : visibilityTimeout * 1000,
+    globalKeyprefix,
+    separator: sep,
+    prioritySteps,
+  }
+}
+
+/** `sqlite:///abs/path`, `sqlite://rel/path`, `sqlite:rel/path` -> an absolute path. */
+export function sqlitePath(url: string): string {
+  const path = url.split('?')[0]?.replace(/^sqlite:(?:\/\/)?/i, '') ?? ''
+  if (path === '') throw new SettingError('expected the SQLite URL to name a file, e.g. sqlite:///var/lib/shop/tq.db')
+  if (path.startsWith('file:')) return fileURLToPath(path)
+  return isAbsolute(path) ? path : resolve(path)
+}

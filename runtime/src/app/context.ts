@@ -1,0 +1,184 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { MaxRetriesExceededError, NotInTaskError, Retry } from '../core/errors.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Message } from '../core/message.ts'
+import type { ResultRef } from '../core/states.ts'
+import type { DeliveryInfo } from '../transports/transport.ts'
+import type { TqApp } from './tq.ts'
+
+/** Everything that belongs to one run of a task; the value of the ambient storage while its function runs. */
+export interface TaskContext {
+  readonly app: TqApp
+  readonly message: Message
+  readonly deliveryInfo: DeliveryInfo
+  readonly hostname: string
+  readonly startedAtMs: number
+  /** Aborts at the soft time limit, on termination and when the worker gives up waiting at shutdown. */
+  readonly signal: AbortSignal
+  readonly isEager: boolean
+  /** True for `add(2, 2)`: nobody sent anything and nothing settles. */
+  readonly calledDirectly: boolean
+  readonly maxRetries: number | null
+  /** Seconds. */
+  readonly defaultRetryDelay: number
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly updateState: (taskId: string, state: string, meta: unknown) => Promise<void>
+  /** Fails the run with an error that its function can no longer throw: a rejection that nobody handles. */
+  readonly fail: (error: unknown) => void
+  /** Results of the tasks that this one sent, in the order of sending. */
+  readonly children: ResultRef[]
+}
+
+const running = new AsyncLocalStorage<TaskContext>()
+
+/** Runs `fn` as the body of a task. */
+export function runInContext<R>(context: TaskContext, fn: () => R): R {
+  return running.run(context, fn)
+}
+
+/** Runs `fn` as if no task were running: what a worker starts belongs to no task that happens to have caused it. */
+export function outsideTask<R>(fn: () => R): R {
+  return running.exit(fn)
+}
+
+export function currentContext(): TaskContext | undefined {
+  return running.getStore()
+}
+
+/** The running task, as `self` of a bound one. Throws NotInTaskError outside. */
+export function currentTask(): BoundTask {
+  const context = running.getStore()
+  if (!context) throw new NotInTaskError()
+  return new BoundTask(context)
+}
+
+/** What the running task can see of its own call. */
+export interface TaskRequest {
+  readonly id: string
+  readonly task: string
+  readonly args: readonly unknown[]
+  readonly kwargs: Readonly<Record<string, unknown>>
+  /** How often the task was retried before: 0 in the first run. */
+  readonly retries: number
+  readonly isEager: boolean
+  readonly calledDirectly: boolean
+  readonly hostname: string
+  readonly deliveryInfo: DeliveryInfo
+  readonly rootId: string
+  readonly parentId: string | undefined
+  readonly groupId: string | undefined
+  readonly groupIndex: number | undefined
+  readonly eta: Date | undefined
+  readonly expires: Date | undefined
+  readonly replyTo: string
+  readonly correlationId: string
+  readonly origin: string
+  readonly ignoreResult: boolean
+  /** Custom headers of the message. */
+  readonly headers: Readonly<Record<string, unknown>>
+}
+
+export interface RetryOptions {
+  /** Seconds; default the task's `defaultRetryDelay` (180). */
+  readonly countdown?: number | undefined
+  readonly eta?: Date | undefined
+  /** Default the task's `maxRetries` (3); null is for ever. */
+  readonly maxRetries?: number | null | undefined
+  /** Why; thrown as it is once the retries are used up. */
+  readonly exc?: unknown
+  readonly args?: readonly unknown[] | undefined
+  readonly kwargs?: Readonly<Record<string, unknown>> | undefined
+  readonly queue?: string | undefined
+  readonly priority?: number | undefined
+}
+
+/** `self`: the running task's handle on itself. */
+export class BoundTask {
+  readonly #context: TaskContext
+
+  constructor(context: TaskContext) {
+    this.#context = context
+  }
+
+  get id(): string {
+    return this.#context.message.id
+  }
+
+  get retries(): number {
+    return this.#context.message.retries
+  }
+
+  get request(): TaskRequest {
+    const { message, hostname, deliveryInfo, isEager, calledDirectly } = this.#context
+    const { id, task, args, kwargs, retries, rootId, parentId, groupId, groupIndex } = message
+    return {
+      id,
+      task,
+      args,
+      kwargs,
+      retries,
+      rootId,
+      parentId,
+      groupId,
+      groupIndex,
+      isEager,
+      calledDirectly,
+      hostname,
+      deliveryInfo,
+      eta: message.etaMs === undefined ? undefined : new Date(message.etaMs),
+      expires: message.expiresMs === undefined ? undefined : new Date(message.expiresMs),
+      replyTo: message.replyTo,
+      correlationId: message.properties.correlationId,
+      origin: message.origin,
+      ignoreResult: message.ignoreResult,
+      headers: message.extraHeaders,
+    }
+  }
+
+  /** Aborts at the soft time limit (reason `SoftTimeLimitExceeded`), on termination and at the end of a warm shutdown. */
+  get signal(): AbortSignal {
+    return this.#context.signal
+  }
+
+  /** Logger whose lines carry the task's name and id. */
+  get logger(): Logger {
+    return this.#context.logger
+  }
+
+  /**
+   * Ends this run and sends the message again. Always throws: Retry, or once `maxRetries` is used up `exc` itself or
+   * MaxRetriesExceededError. Called outside a worker it throws `exc`, as there is nothing to send again.
+   * Source: celery/app/task.py, Task.retry (Celery 5.6.3).
+   */
+  retry(options: RetryOptions = {}): never {
+    const { message, maxRetries, defaultRetryDelay, clock, calledDirectly } = this.#context
+    const { exc, args, kwargs, queue, priority } = options
+    if (calledDirectly && exc !== undefined) throw exc
+    const most = options.maxRetries === undefined ? maxRetries : options.maxRetries
+    if (most !== null && message.retries >= most) {
+      if (exc !== undefined) throw exc
+      throw new MaxRetriesExceededError(
+        `Can't retry ${message.task}[${message.id}] after ${message.retries} ${message.retries === 1 ? 'retry' : 'retries'}.`,
+      )
+    }
+    const etaMs = options.eta?.getTime() ?? clock.now() + (options.countdown ?? defaultRetryDelay) * 1000
+    throw new Retry(etaMs, { args, kwargs, queue, priority }, exc)
+  }
+
+  /** Stores a state of your own, e.g. `PROGRESS`, with a meta that `result.info()` reads. Resolves when it is stored. */
+  updateState(update: { readonly state: string; readonly meta?: unknown; readonly taskId?: string }): Promise<void> {
+    return this.#context.updateState(update.taskId ?? this.id, update.state, update.meta ?? null)
+  }
+
+  /** Waits; rejects at once with the signal's reason when it aborts. */
+  sleep(ms: number): Promise<void> {
+    return this.#context.clock.sleep(ms, this.signal)
+  }
+
+  /** Throws the signal's reason if it has aborted. For loops that compute without awaiting. */
+  checkpoint(): void {
+    this.signal.throwIfAborted()
+  }
+}

@@ -1,0 +1,59 @@
+import { fork } from 'node:child_process'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { LoadError } from '../core/errors.ts'
+
+/** A worker that was started for its caller: ends 60 s after its last task, or with the caller. */
+export interface EphemeralWorker {
+  readonly hostname: string
+  readonly pid: number
+  /** Warm shutdown; resolves when the process is gone. */
+  stop(): Promise<void>
+}
+
+/** What the child says over IPC once it consumes. */
+export interface ReadyNote {
+  readonly ready: string
+}
+
+const ownExtension = extname(fileURLToPath(import.meta.url))
+
+/**
+ * Starts `tq worker --ephemeral` for an app as a child process and waits until it consumes. Its output is kept for the error
+ * that is thrown when it ends before that; afterwards its warnings go to this process's stderr.
+ */
+export function startEphemeralWorker(appFile: string, options: { readonly cwd: string }): Promise<EphemeralWorker> {
+  const entry = fileURLToPath(new URL(`../cli/entry${ownExtension}`, import.meta.url))
+  const child = fork(entry, ['worker', '-A', appFile, '--ephemeral', '--loglevel', 'warn'], {
+    cwd: options.cwd,
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    execArgv: [...process.execArgv.filter((flag) => !/^--(inspect|input-type|eval|print)/.test(flag))],
+  })
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  let said = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said = `${said}${text}`.slice(-4000)
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) => {
+      reject(new LoadError(`The worker for ${appFile} ended with code ${code} before it was ready.\n${said.trim()}`))
+    })
+    child.on('message', (note: Partial<ReadyNote>) => {
+      if (typeof note.ready !== 'string') return
+      child.stderr?.on('data', (text: string) => process.stderr.write(text))
+      child.unref()
+      child.channel?.unref()
+      for (const stream of [child.stderr]) (stream as { unref?: () => void } | null)?.unref?.()
+      resolve({
+        hostname: note.ready,
+        pid: child.pid ?? 0,
+        stop: async () => {
+          if (child.exitCode !== null || child.signalCode !== null) return
+          child.kill('SIGTERM')
+          await gone
+        },
+      })
+    })
+  })
+}

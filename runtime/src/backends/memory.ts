@@ -1,0 +1,259 @@
+import type { Clock } from '../core/clock.ts'
+import { ConnectionError } from '../core/errors.ts'
+import { randomId } from '../core/id.ts'
+import { type ChordRef, type GroupMeta, isReady, stateRank, type TaskMeta } from '../core/states.ts'
+import type { ChordPart, ResultBackend, StoreOptions, StorePlan } from './result-backend.ts'
+
+/** Results in this process's memory: the reference for every other driver. Values are kept as they are, not copied. */
+export class MemoryBackend implements ResultBackend {
+  readonly name = 'memory'
+  readonly #results: MemoryResults
+  readonly #clock: Clock
+  readonly #closing = new AbortController()
+
+  constructor(results: MemoryResults, deps: { readonly clock: Clock }) {
+    this.#results = results
+    this.#clock = deps.clock
+  }
+
+  async connect(): Promise<void> {
+    this.#now()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+  }
+
+  async prepare(): Promise<void> {
+    this.#now()
+  }
+
+  async store(metas: readonly TaskMeta[], options: StoreOptions): Promise<void> {
+    const nowMs = this.#now()
+    for (const meta of metas) this.#results.write(meta, options.ttlMs, nowMs)
+  }
+
+  plan(meta: TaskMeta, options: StoreOptions): StorePlan {
+    return { driver: this.#results.driver, meta, ttlMs: options.ttlMs, key: meta.id, text: '' }
+  }
+
+  async fetch(ids: readonly string[]): Promise<readonly (TaskMeta | undefined)[]> {
+    const nowMs = this.#now()
+    return ids.map((id) => this.#results.tasks.get(id, nowMs))
+  }
+
+  async *watch(ids: readonly string[], signal: AbortSignal): AsyncGenerator<TaskMeta> {
+    const nowMs = this.#now()
+    const waiting = new Set(ids)
+    const changes: TaskMeta[] = []
+    let wake = (): void => {}
+    const ended = AbortSignal.any([signal, this.#closing.signal])
+    const onEnd = (): void => wake()
+    ended.addEventListener('abort', onEnd)
+    const unwatch = this.#results.onChange(waiting, (meta) => {
+      changes.push(meta)
+      wake()
+    })
+    try {
+      for (const id of waiting) {
+        const current = this.#results.tasks.get(id, nowMs)
+        if (current) changes.push(current)
+      }
+      while (waiting.size > 0 && !signal.aborted) {
+        this.#now()
+        const meta = changes.shift()
+        if (meta) {
+          if (isReady(meta.state)) waiting.delete(meta.id)
+          yield meta
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        }
+      }
+    } finally {
+      ended.removeEventListener('abort', onEnd)
+      unwatch()
+    }
+  }
+
+  async forget(id: string): Promise<void> {
+    this.#now()
+    this.#results.tasks.delete(id)
+  }
+
+  async storeGroup(group: GroupMeta, options: StoreOptions): Promise<void> {
+    this.#results.groups.set(group.id, group, options.ttlMs, this.#now())
+  }
+
+  async fetchGroup(id: string): Promise<GroupMeta | undefined> {
+    return this.#results.groups.get(id, this.#now())
+  }
+
+  async dropGroup(id: string): Promise<void> {
+    this.#now()
+    this.#results.groups.delete(id)
+  }
+
+  async openChord(chord: ChordRef, size: number, options: StoreOptions): Promise<void> {
+    const nowMs = this.#now()
+    const opened = this.#chord(chord, options, nowMs)
+    opened.size = size
+    opened.isComplete(nowMs)
+  }
+
+  async growChord(chord: ChordRef, by: number): Promise<void> {
+    const nowMs = this.#now()
+    const grown = this.#results.chords.get(chord.groupId, nowMs)
+    if (!grown) return
+    grown.added += by
+    grown.isComplete(nowMs)
+  }
+
+  async joinChord(chord: ChordRef, part: ChordPart, options: StoreOptions): Promise<'waiting' | 'complete'> {
+    const nowMs = this.#now()
+    const joined = this.#chord(chord, options, nowMs)
+    joined.join(part)
+    return joined.isComplete(nowMs) ? 'complete' : 'waiting'
+  }
+
+  async chordParts(chord: ChordRef): Promise<readonly TaskMeta[]> {
+    return this.#results.chords.get(chord.groupId, this.#now())?.inOrder() ?? []
+  }
+
+  async closeChord(chord: ChordRef): Promise<void> {
+    this.#results.chords.get(chord.groupId, this.#now())?.close()
+  }
+
+  async openChords(olderThanMs: number): Promise<readonly ChordRef[]> {
+    const nowMs = this.#now()
+    const found: ChordRef[] = []
+    for (const [groupId, chord] of this.#results.chords.entries(nowMs)) {
+      if (nowMs - (chord.completeAtMs ?? Infinity) >= olderThanMs) found.push({ groupId })
+    }
+    return found
+  }
+
+  #chord(chord: ChordRef, options: StoreOptions, nowMs: number): MemoryChord {
+    const known = this.#results.chords.get(chord.groupId, nowMs)
+    if (known) return known
+    const opened = new MemoryChord()
+    this.#results.chords.set(chord.groupId, opened, options.ttlMs, nowMs)
+    return opened
+  }
+
+  #now(): number {
+    if (this.#closing.signal.aborted) {
+      throw new ConnectionError('The memory result backend is closed. Open another one on the same results.')
+    }
+    return this.#clock.now()
+  }
+}
+
+/**
+ * What the memory backends of one process share. Give it to the memory broker as well, and an acknowledgement stores the
+ * result in the same step.
+ */
+export class MemoryResults {
+  /** Names this store in plans; no two stores have the same. */
+  readonly driver: string = `memory:${randomId()}`
+  /** @internal */
+  readonly tasks = new Expiring<TaskMeta>()
+  /** @internal */
+  readonly groups = new Expiring<GroupMeta>()
+  /** @internal */
+  readonly chords = new Expiring<MemoryChord>()
+  readonly #watchers = new Map<string, Set<(meta: TaskMeta) => void>>()
+
+  /** For the broker: what `store` does. */
+  carryOut(plan: StorePlan, nowMs: number): void {
+    this.write(plan.meta, plan.ttlMs, nowMs)
+  }
+
+  /** @internal A state never goes back: see `stateRank`. */
+  write(meta: TaskMeta, ttlMs: number, nowMs: number): void {
+    const before = stateRank(this.tasks.get(meta.id, nowMs)?.state ?? 'PENDING')
+    if (before === 2 || before > stateRank(meta.state)) return
+    this.tasks.set(meta.id, meta, ttlMs, nowMs)
+    for (const hear of this.#watchers.get(meta.id) ?? []) hear(meta)
+  }
+
+  /** @internal Calls `hear` with each change of the named tasks until the returned function is called. */
+  onChange(ids: Iterable<string>, hear: (meta: TaskMeta) => void): () => void {
+    const watched = [...ids]
+    for (const id of watched) this.#watchers.set(id, (this.#watchers.get(id) ?? new Set()).add(hear))
+    return () => {
+      for (const id of watched) {
+        const left = this.#watchers.get(id)
+        left?.delete(hear)
+        if (left?.size === 0) this.#watchers.delete(id)
+      }
+    }
+  }
+}
+
+/** Header parts of one chord. It is complete once it knows its size and has as many parts, and closed for good. */
+class MemoryChord {
+  size: number | undefined
+  /** Parts beyond `size`; apart from it, since a running part may add some before the chord is opened. */
+  added = 0
+  completeAtMs: number | undefined
+  // By task id: a part that is delivered twice is one part.
+  readonly #parts = new Map<string, ChordPart>()
+  #closed = false
+
+  join(part: ChordPart): void {
+    if (!this.#closed && !this.#parts.has(part.meta.id)) this.#parts.set(part.meta.id, part)
+  }
+
+  isComplete(nowMs: number): boolean {
+    const complete = !this.#closed && this.size !== undefined && this.#parts.size >= this.size + this.added
+    this.completeAtMs = complete ? (this.completeAtMs ?? nowMs) : undefined
+    return complete
+  }
+
+  inOrder(): readonly TaskMeta[] {
+    const parts = [...this.#parts.values()]
+    return parts.toSorted((a, b) => (a.index ?? Infinity) - (b.index ?? Infinity) || 0).map((part) => part.meta)
+  }
+
+  // Stays known until it expires: a part that joins late must not open it again.
+  close(): void {
+    this.#closed = true
+    this.completeAtMs = undefined
+    this.#parts.clear()
+  }
+}
+
+/** A map whose entries are gone after their time to live; 0 keeps for ever. */
+class Expiring<T> {
+  readonly #entries = new Map<string, { readonly value: T; readonly untilMs: number }>()
+  #sweepAtMs = 0
+
+  get(key: string, nowMs: number): T | undefined {
+    const entry = this.#entries.get(key)
+    return entry && entry.untilMs > nowMs ? entry.value : undefined
+  }
+
+  set(key: string, value: T, ttlMs: number, nowMs: number): void {
+    this.#sweep(nowMs)
+    this.#entries.set(key, { value, untilMs: ttlMs === 0 ? Infinity : nowMs + ttlMs })
+  }
+
+  delete(key: string): void {
+    this.#entries.delete(key)
+  }
+
+  *entries(nowMs: number): Generator<[string, T]> {
+    for (const [key, entry] of this.#entries) if (entry.untilMs > nowMs) yield [key, entry.value]
+  }
+
+  // With the writes, so that no timer is needed and an idle store costs nothing.
+  #sweep(nowMs: number): void {
+    if (nowMs < this.#sweepAtMs) return
+    this.#sweepAtMs = nowMs + sweepEveryMs
+    for (const [key, entry] of this.#entries) if (entry.untilMs <= nowMs) this.#entries.delete(key)
+  }
+}
+
+const sweepEveryMs = 60_000

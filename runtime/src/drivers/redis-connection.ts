@@ -1,0 +1,283 @@
+import { readFileSync } from 'node:fs'
+import { Redis, type RedisOptions as DriverOptions } from 'ioredis'
+import type { Clock } from '../core/clock.ts'
+import { ChannelError, ConnectionError, type TqError } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import { isReplyError, redisError } from './redis-errors.ts'
+import { RedisListener } from './redis-listener.ts'
+import type { RedisScript } from './redis-script.ts'
+import { parseRedisUrl, type RedisAddress } from './redis-url.ts'
+
+export type Unsubscribe = () => void
+export type RedisState = 'connecting' | 'ready' | 'lost' | 'closed'
+export type RedisArgument = string | number | Uint8Array
+
+export interface RedisConnectionDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** How long `connect` tries to reach the server; default 4,000. */
+  readonly connectTimeoutMs?: number | undefined
+  readonly options?: RedisOptions | undefined
+}
+
+export interface RedisOptions {
+  /** Longest pause between two tries to reconnect; default 2,000. */
+  readonly retryMaxMs?: number | undefined
+  /** Seconds between keep-alive probes of the socket; default 30. */
+  readonly keepAliveSeconds?: number | undefined
+}
+
+/**
+ * One Redis server and database: a connection for commands and, from the first listener on, a second one that listens.
+ *
+ * States: `connecting` -> `ready` <-> `lost` -> `closed`. The first `connect` gives up within its timeout; from then on lost
+ * connections come back by themselves. Commands are never queued or sent again: while the state is not `ready` they
+ * reject with ConnectionError at once, and one in flight when the connection breaks rejects too, its effect unknown.
+ */
+export class RedisConnection {
+  /** Names server and database; equal for a transport and a backend that can share one atomic step. */
+  readonly driver: string
+  /** The URL without its password. */
+  readonly url: string
+  readonly db: number
+  readonly listener: RedisListener
+  readonly #address: RedisAddress
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #options: RedisOptions
+  readonly #timeoutMs: number
+  readonly #listeners = new Set<(state: RedisState, cause?: Error) => void>()
+  #redis: Redis | undefined
+  #connecting: Promise<void> | undefined
+  #state: RedisState = 'connecting'
+  #cause: Error | undefined
+  #tracking = false
+
+  constructor(url: string, deps: RedisConnectionDeps) {
+    this.#address = parseRedisUrl(url)
+    this.#clock = deps.clock
+    this.#logger = deps.logger
+    this.#options = deps.options ?? {}
+    this.#timeoutMs = deps.connectTimeoutMs ?? 4000
+    this.driver = this.#address.driver
+    this.url = this.#address.masked
+    this.db = this.#address.db
+    this.listener = new RedisListener(async () => {
+      const redis = this.#client()
+      await this.#reach(redis)
+      return redis
+    }, this.url)
+  }
+
+  get state(): RedisState {
+    return this.#state
+  }
+
+  /** Idempotent. Rejects with ConnectionError when the server is not reached in time; may then be called again. */
+  connect(): Promise<void> {
+    if (this.#state === 'closed') return Promise.reject(this.#closedError())
+    this.#connecting ??= this.#connect().catch((error: unknown) => {
+      this.#connecting = undefined
+      throw error
+    })
+    return this.#connecting
+  }
+
+  /** Idempotent. What is still in flight is awaited by nobody: settle first. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    this.#setState('closed')
+    this.#listeners.clear()
+    this.listener.close()
+    this.#redis?.disconnect()
+  }
+
+  onState(listener: (state: RedisState, cause?: Error) => void): Unsubscribe {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Sends one command; writes of one tick keep their order. Rejects with ConnectionError or ChannelError. */
+  async call(command: string, ...args: RedisArgument[]): Promise<unknown> {
+    if (this.#state === 'connecting') await this.connect()
+    return this.#send((redis) => redis.call(command, ...args.map(driverArgument)))
+  }
+
+  /** Runs a script by its SHA; a server that does not know it (restart, failover) is given the text and asked again. */
+  async run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    if (this.#state === 'connecting') await this.connect()
+    try {
+      return await this.#sendRaw((redis) => redis.evalsha(script.sha, keys.length, ...keys, ...args))
+    } catch (error) {
+      if (!isReplyError(error) || !String(error).includes('NOSCRIPT')) throw redisError(error, this.url)
+    }
+    return this.#send((redis) => redis.eval(script.lua, keys.length, ...keys, ...args))
+  }
+
+  /**
+   * Tells the server to report the next change of the keys that `watchKeys` reads to the listening connection. Needed again
+   * whenever one of the two connections came back. Rejects with ChannelError where the server refuses it.
+   */
+  async startTracking(): Promise<void> {
+    let id: number
+    try {
+      id = await this.listener.redirectId()
+    } catch (error) {
+      throw redisError(error, this.url)
+    }
+    this.#tracking = false
+    await this.call('CLIENT', 'TRACKING', 'OFF')
+    await this.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', id, 'OPTIN')
+    this.#tracking = true
+  }
+
+  /**
+   * How many of the keys exist. After `startTracking` the next change of any of them, ours included, is reported through
+   * `listener.onInvalidated`, maybe before this resolves.
+   */
+  watchKeys(keys: readonly string[]): Promise<number> {
+    return this.#send(async (redis) => {
+      // CACHING holds for exactly the next command of the connection: both are written in this turn.
+      const caching = this.#tracking ? redis.call('CLIENT', 'CACHING', 'YES') : undefined
+      const [, existing] = await Promise.all([caching, redis.exists(...keys)])
+      return existing
+    })
+  }
+
+  async #connect(): Promise<void> {
+    this.#setState('connecting')
+    const redis = this.#client()
+    this.#redis = redis
+    try {
+      await this.#reach(redis)
+      await this.#checkVersion(redis)
+    } catch (error) {
+      redis.disconnect()
+      if (this.#redis === redis) this.#redis = undefined
+      throw error
+    }
+    if (this.state === 'closed') {
+      redis.disconnect()
+      throw this.#closedError()
+    }
+    redis.on('ready', () => this.#setState('ready'))
+    redis.on('close', () => {
+      if (this.#state === 'closed') return
+      const cause = redisError(this.#cause ?? new Error('the server closed the connection'), this.url)
+      this.#setState('lost', cause)
+    })
+    this.#setState('ready')
+  }
+
+  /** Resolves when the client is ready; otherwise ends it and says what to try. */
+  async #reach(redis: Redis): Promise<void> {
+    // The driver's own limit ends with the TCP handshake; a server that is stopped accepts and stays silent.
+    const timer = this.#clock.timer(this.#timeoutMs, () => {
+      this.#cause = new Error(`no answer within ${this.#timeoutMs / 1000} s`)
+      redis.disconnect()
+    })
+    try {
+      await redis.connect()
+    } catch (error) {
+      redis.disconnect()
+      throw this.#unreachable(this.#cause ?? error)
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  #client(): Redis {
+    const address = this.#address
+    const retryMaxMs = this.#options.retryMaxMs ?? 2000
+    let reached = false
+    const target: DriverOptions =
+      address.path === undefined ? { host: address.host, port: address.port } : { path: address.path }
+    if (address.tls) {
+      target.tls = {
+        rejectUnauthorized: address.tls.certRequired,
+        ...(address.tls.caFile === undefined ? {} : { ca: readFileSync(address.tls.caFile) }),
+        ...(address.tls.certFile === undefined ? {} : { cert: readFileSync(address.tls.certFile) }),
+        ...(address.tls.keyFile === undefined ? {} : { key: readFileSync(address.tls.keyFile) }),
+      }
+    }
+    const options: DriverOptions = {
+      ...target,
+      username: address.username,
+      password: address.password,
+      db: address.db,
+      // RESP3 pushes of invalidations are dropped by ioredis 6.
+      protocol: 2,
+      lazyConnect: true,
+      connectTimeout: this.#timeoutMs,
+      keepAlive: (this.#options.keepAliveSeconds ?? 30) * 1000,
+      // A command that was sent twice would claim twice; one that waits in a queue would hang its caller.
+      autoResendUnfulfilledCommands: false,
+      enableOfflineQueue: false,
+      autoResubscribe: false,
+      // Rejects what was in flight as soon as the connection breaks.
+      maxRetriesPerRequest: 0,
+      disableClientInfo: true,
+      retryStrategy: (times) => (reached && this.#state !== 'closed' ? Math.min(retryMaxMs, 25 * 2 ** times) : null),
+    }
+    const redis: Redis = new Redis({ ...options, replyMapping: 'legacy' })
+    redis.once('ready', () => {
+      reached = true
+    })
+    redis.on('error', (error: Error) => {
+      this.#cause = error
+      this.#logger.debug(`Redis at ${this.url}: ${error.message}`)
+    })
+    return redis
+  }
+
+  async #checkVersion(redis: Redis): Promise<void> {
+    let info: string
+    try {
+      info = await redis.info('server')
+    } catch {
+      // Not allowed to ask: then the first command that is missing will say so.
+      return
+    }
+    const [, major, minor] = /redis_version:(\d+)\.(\d+)/.exec(info) ?? []
+    if (major === undefined || Number(major) > 6 || (Number(major) === 6 && Number(minor) >= 2)) return
+    throw new ChannelError(`Redis at ${this.url} is version ${major}.${minor}; tq needs 6.2 or newer.`)
+  }
+
+  async #send<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+    try {
+      return await this.#sendRaw(command)
+    } catch (error) {
+      throw redisError(error, this.url)
+    }
+  }
+
+  #sendRaw<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+    if (this.#state === 'closed') return Promise.reject(this.#closedError())
+    if (!this.#redis || this.#state !== 'ready') return Promise.reject(this.#unreachable(this.#cause))
+    return command(this.#redis)
+  }
+
+  #setState(state: RedisState, cause?: Error): void {
+    if (this.#state === state || this.#state === 'closed') return
+    this.#state = state
+    if (state === 'ready') this.#cause = undefined
+    for (const listener of [...this.#listeners]) listener(state, cause)
+  }
+
+  #unreachable(cause: unknown): TqError {
+    if (isReplyError(cause)) return redisError(cause, this.url)
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    return new ConnectionError(
+      `Cannot reach Redis at ${this.url}${why}. Is it running? Start it (redis-server) or correct the broker or backend URL.`,
+      { cause },
+    )
+  }
+
+  #closedError(): ConnectionError {
+    return new ConnectionError(`The connection to Redis at ${this.url} was closed by this program.`)
+  }
+}
+
+function driverArgument(value: RedisArgument): string | number | Buffer {
+  return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value
+}

@@ -1,0 +1,82 @@
+import type { Clock } from '../core/clock.ts'
+import { deferred } from '../core/lifecycle.ts'
+import type { Pool, PoolJob, PoolRun, RunTask } from './pool.ts'
+
+interface Running {
+  readonly job: PoolJob
+  readonly controller: AbortController
+}
+
+export interface AsyncPoolDeps {
+  readonly capacity: number
+  readonly runTask: RunTask
+  readonly clock: Clock
+  /** Reason of the abort that ends a run by a signal. */
+  readonly terminated: (signal: NodeJS.Signals) => Error
+}
+
+/** Runs tasks on the event loop of this process, up to `capacity` of them at once. The default pool. */
+export class AsyncPool implements Pool {
+  readonly name = 'async'
+  #capacity: number
+  readonly #deps: AsyncPoolDeps
+  readonly #running = new Set<Running>()
+  #idle = deferred<void>()
+
+  constructor(deps: AsyncPoolDeps) {
+    this.#deps = deps
+    this.#capacity = deps.capacity
+  }
+
+  get capacity(): number {
+    return this.#capacity
+  }
+
+  get busy(): number {
+    return this.#running.size
+  }
+
+  async start(): Promise<void> {}
+
+  run(job: PoolJob): PoolRun {
+    const running: Running = { job, controller: new AbortController() }
+    if (this.#running.size === 0) this.#idle = deferred()
+    this.#running.add(running)
+    const { runTask, clock, terminated } = this.#deps
+    const outcome = runTask(job, running.controller.signal).finally(() => {
+      this.#running.delete(running)
+      if (this.#running.size === 0) this.#idle.resolve()
+    })
+    return {
+      get accepted() {
+        return Promise.resolve({ pid: process.pid, atMs: clock.now() })
+      },
+      outcome,
+      terminate: (signal) => running.controller.abort(terminated(signal)),
+    }
+  }
+
+  async grow(by: number): Promise<void> {
+    this.#capacity += by
+  }
+
+  /** What runs goes on; fewer are started after it. At least one stays. */
+  async shrink(by: number): Promise<void> {
+    this.#capacity = Math.max(1, this.#capacity - by)
+  }
+
+  async stop(mode: 'drain' | 'kill', deadlineMs: number): Promise<readonly PoolJob[]> {
+    const { clock, terminated } = this.#deps
+    if (mode === 'drain' && this.#running.size > 0) {
+      const late = deferred<void>()
+      const timer = Number.isFinite(deadlineMs)
+        ? clock.timer(deadlineMs - clock.monotonic(), () => late.resolve(), { ref: true })
+        : undefined
+      await Promise.race([this.#idle.promise, late.promise])
+      timer?.cancel()
+    }
+    const unfinished = [...this.#running]
+    for (const { controller } of unfinished) controller.abort(terminated('SIGTERM'))
+    return unfinished.map(({ job }) => job)
+  }
+}

@@ -1,0 +1,290 @@
+import { ConnectionError } from '../core/errors.ts'
+import type { Message } from '../core/message.ts'
+import { type Failure, type Outcome, type Settlement, settlementOf, type StoredState } from '../core/outcome.ts'
+import type { TaskMeta } from '../core/states.ts'
+import type { StateUpdate } from '../pools/pool.ts'
+import type { Delivery, Settled } from '../transports/transport.ts'
+import { errorModule } from '../wire/error-names.ts'
+import { pythonRepr } from '../wire/python-text.ts'
+import { joinChord, publishNext, publishRetry } from './canvas-run.ts'
+import type { Execution } from './execution.ts'
+import type { ExecutorDeps } from './executor.ts'
+import { failureOf } from './failure.ts'
+
+const firstPauseMs = 50
+const longestPauseMs = 5000
+
+/**
+ * Applies the settlement table: next steps published, result stored, message acknowledged, events emitted, in this order, so
+ * that a crash at any point repeats work instead of losing it. Storing and acknowledging are one step where broker and result
+ * backend are one server. While the server is away everything is tried again until the worker gives up.
+ */
+export class Settler {
+  readonly #deps: ExecutorDeps
+
+  constructor(deps: ExecutorDeps) {
+    this.#deps = deps
+  }
+
+  async settle(execution: Execution, outcome: Outcome): Promise<Outcome> {
+    const { message } = execution
+    const row = settlementOf(outcome, execution.policy)
+    const name = `${message.task}[${message.id}]`
+    const encoded = await this.#nextSteps(execution, outcome, row)
+    if (encoded) return this.settle(execution, { kind: 'failure', failure: encoded })
+    const meta = this.#metaOf(execution, outcome, row.store)
+    const settled = await this.#storeAndAck(execution, row, meta, name)
+    if (settled === 'lost') {
+      this.#deps.logger.warn(
+        `Task ${name} was handed to another worker before it could be acknowledged here; the first result that was stored stands.`,
+      )
+    }
+    this.#emit(execution, outcome, row)
+    this.#log(execution, outcome, name)
+    return outcome
+  }
+
+  /** Publishes what comes after. Gives a failure where the value cannot be serialised: then that is the outcome. */
+  async #nextSteps(execution: Execution, outcome: Outcome, row: Settlement): Promise<Failure | undefined> {
+    const { app } = this.#deps
+    const { message } = execution
+    if (outcome.kind === 'success') {
+      // A value that no serializer takes is found here, before anything is published or stored.
+      try {
+        if (storesResult(execution, 'SUCCESS') || hasNext(message)) this.#checkEncodes(outcome.value)
+      } catch (error) {
+        return failureOf(error, app.main)
+      }
+    }
+    if (row.next === 'retry' && outcome.kind === 'retry') {
+      await this.insist(`send the retry of ${message.task}[${message.id}]`, () => publishRetry(this.#deps, execution, outcome))
+    } else if (row.next === 'callbacks' || row.next === 'errbacks') {
+      if (hasNext(message)) {
+        await this.insist(`send what follows ${message.task}[${message.id}]`, () =>
+          publishNext(app, this.#deps.backend, message, outcome, this.#ttl()),
+        )
+      }
+    }
+    return undefined
+  }
+
+  #checkEncodes(value: unknown): void {
+    const type = typeof value
+    if (value === null || type === 'number' || type === 'string' || type === 'boolean' || value === undefined) return
+    this.#deps.app.serializers.get('json').encode(value)
+  }
+
+  async #storeAndAck(
+    execution: Execution,
+    row: Settlement,
+    meta: TaskMeta | undefined,
+    name: string,
+  ): Promise<Settled | undefined> {
+    const { backend } = this.#deps
+    const { delivery, message } = execution
+    const open = !execution.acknowledged
+    const joins = message.chord !== undefined && meta !== undefined && message.groupId !== undefined
+    if (meta && open && row.late === 'ack' && !joins) {
+      const storing = backend.plan(meta, this.#storeOptions(message))
+      if (storing) return this.#ack(execution, () => delivery.ack({ storing }), `settle ${name}`)
+    }
+    if (meta) await this.insist(`store the result of ${name}`, () => backend.store([meta], this.#storeOptions(message)))
+    if (joins && row.store !== 'RETRY') {
+      await this.insist(`count ${name} for its chord`, () => joinChord(this.#deps.app, backend, message, meta, this.#ttl()))
+    }
+    if (!open) return undefined
+    if (row.late === 'ack') return this.#ack(execution, () => delivery.ack(), `acknowledge ${name}`)
+    const requeue = row.late === 'requeue'
+    return this.#ack(execution, () => delivery.reject({ requeue }), `reject ${name}`)
+  }
+
+  async #ack(execution: Execution, act: () => Promise<Settled>, what: string): Promise<Settled | undefined> {
+    const settled = await this.insist(what, act)
+    execution.acknowledged = settled !== undefined
+    return settled
+  }
+
+  /** Early acknowledgement: before the task starts. */
+  async acknowledge(execution: Execution): Promise<Settled | undefined> {
+    const { message } = execution
+    const settled = await this.#ack(
+      execution,
+      () => execution.delivery.ack(),
+      `acknowledge ${message.task}[${message.id}]`,
+    )
+    return settled ?? 'lost'
+  }
+
+  async storeStarted(execution: Execution): Promise<void> {
+    if (!storesResult(execution, 'SUCCESS')) return
+    const { message } = execution
+    const result = { pid: process.pid, hostname: this.#deps.hostname }
+    const meta = { ...this.#base(execution), state: 'STARTED', result }
+    await this.insist(`store STARTED of ${message.task}[${message.id}]`, () =>
+      this.#deps.backend.store([meta], this.#storeOptions(message)),
+    )
+  }
+
+  async storeUpdate(update: StateUpdate): Promise<void> {
+    const { taskId: id, state, meta: result } = update
+    await this.#deps.backend.store([{ id, state, result }], { ttlMs: this.#ttl() })
+  }
+
+  async settleUnknown(delivery: Delivery, message: Message, failure: Failure): Promise<void> {
+    const { backend, events, clock } = this.#deps
+    const meta: TaskMeta = {
+      id: message.id,
+      state: 'FAILURE',
+      error: failure.stored,
+      traceback: failure.traceback,
+      doneAtMs: clock.now(),
+      parentId: message.parentId,
+    }
+    const name = `${message.task}[${message.id}]`
+    await this.insist(`store the failure of ${name}`, () => backend.store([meta], this.#storeOptions(message)))
+    await this.insist(`reject ${name}`, () => delivery.reject({ requeue: false }))
+    events.emit({ type: 'task-failed', uuid: message.id, exception: `NotRegistered('${message.task}')` })
+  }
+
+  #metaOf(execution: Execution, outcome: Outcome, state: StoredState | undefined): TaskMeta | undefined {
+    if (state === undefined || !storesResult(execution, state)) return undefined
+    const { clock } = this.#deps
+    const base = this.#base(execution)
+    const children = outcome.children ?? []
+    switch (outcome.kind) {
+      case 'success':
+        return { ...base, state, children, result: outcome.value, doneAtMs: clock.now() }
+      case 'retry':
+        return { ...base, state, children, error: outcome.cause.stored, traceback: outcome.cause.traceback }
+      case 'revoked': {
+        const error = { type: 'TaskRevokedError', message: [outcome.reason], module: errorModule('TaskRevokedError', '') }
+        return { ...base, state, children, error, doneAtMs: clock.now() }
+      }
+      case 'reject': {
+        const error = { type: 'Reject', message: [outcome.reason], module: errorModule('Reject', '') }
+        return { ...base, state, children, error, doneAtMs: clock.now() }
+      }
+      case 'ignore':
+        return undefined
+      case 'failure':
+      case 'timeout':
+      case 'workerLost': {
+        const { stored, traceback } = outcome.failure
+        return { ...base, state, children, error: stored, traceback, doneAtMs: clock.now() }
+      }
+    }
+  }
+
+  #base(execution: Execution): { readonly id: string } & Partial<TaskMeta> {
+    const { message, delivery } = execution
+    const base = { id: message.id, parentId: message.parentId, groupId: message.groupId, children: [] }
+    if (!this.#deps.app.settings.resultExtended) return base
+    const { task: name, args, kwargs, retries } = message
+    return { ...base, name, args, kwargs, retries, worker: this.#deps.hostname, queue: delivery.info.queue }
+  }
+
+  #emit(execution: Execution, outcome: Outcome, row: Settlement): void {
+    const { events, clock } = this.#deps
+    if (!events.enabled) return
+    const uuid = execution.message.id
+    for (const type of row.events) {
+      switch (type) {
+        case 'task-succeeded': {
+          const value = outcome.kind === 'success' ? outcome.value : null
+          const runtime = (clock.monotonic() - execution.startedMonotonic) / 1000
+          events.emit({ type, uuid, result: pythonRepr(value), runtime })
+          break
+        }
+        case 'task-failed':
+        case 'task-retried': {
+          const failure = failureIn(outcome)
+          events.emit({ type, uuid, exception: failure?.text ?? outcome.kind, traceback: failure?.traceback })
+          break
+        }
+        case 'task-rejected':
+          events.emit({ type, uuid, requeue: outcome.kind === 'reject' && outcome.requeue })
+          break
+        case 'task-revoked': {
+          const reason = outcome.kind === 'revoked' ? outcome.reason : 'revoked'
+          const signum = outcome.kind === 'revoked' ? outcome.signal : undefined
+          events.emit({ type, uuid, terminated: reason === 'terminated', signum, expired: reason === 'expired' })
+        }
+      }
+    }
+  }
+
+  #log(execution: Execution, outcome: Outcome, name: string): void {
+    const { logger, clock } = this.#deps
+    const seconds = ((clock.monotonic() - execution.startedMonotonic) / 1000).toFixed(6)
+    switch (outcome.kind) {
+      case 'success':
+        return logger.info(`Task ${name} succeeded in ${seconds}s: ${pythonRepr(outcome.value, 200)}`)
+      case 'retry': {
+        const inSeconds = Math.max(0, (outcome.etaMs - clock.now()) / 1000).toFixed(1)
+        return logger.info(`Task ${name} retry in ${inSeconds}s: ${outcome.cause.text}`)
+      }
+      case 'failure':
+      case 'timeout':
+      case 'workerLost':
+        return outcome.failure.expected
+          ? logger.info(`Task ${name} failed as expected: ${outcome.failure.text}`)
+          : logger.error(`Task ${name} failed: ${outcome.failure.text}\n${outcome.failure.traceback}`)
+      case 'revoked':
+        return logger.info(`Task ${name} was not run: ${outcome.reason}`)
+      case 'ignore':
+        return logger.info(`Task ${name} ignored`)
+      case 'reject':
+        return logger.info(`Task ${name} rejected (${outcome.requeue ? 'requeued' : 'dropped'}): ${outcome.reason}`)
+    }
+  }
+
+  #ttl(): number {
+    return this.#deps.app.settings.resultExpires * 1000
+  }
+
+  #storeOptions(message: Message): { readonly ttlMs: number; readonly replyTo: string } {
+    return { ttlMs: this.#ttl(), replyTo: message.replyTo }
+  }
+
+  /** Tries until it works or the worker gives up; undefined then. Errors other than a lost connection pass. */
+  async insist<T>(what: string, act: () => Promise<T>): Promise<T | undefined> {
+    const { clock, logger, giveUp } = this.#deps
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+      try {
+        return await act()
+      } catch (error) {
+        if (!(error instanceof ConnectionError)) throw error
+        if (pauseMs === firstPauseMs) {
+          logger.warn(`Could not ${what}: ${error.message} Trying again until the server is back.`)
+        }
+        if (giveUp.aborted) return undefined
+        await clock.sleep(pauseMs, giveUp).catch(() => {})
+      }
+    }
+  }
+}
+
+function storesResult(execution: Execution, state: StoredState): boolean {
+  if (!execution.message.ignoreResult) return true
+  return state === 'FAILURE' && execution.storesErrors
+}
+
+function hasNext(message: Message): boolean {
+  return message.callbacks.length > 0 || message.chain.length > 0 || message.errbacks.length > 0
+}
+
+function failureIn(outcome: Outcome): Failure | undefined {
+  switch (outcome.kind) {
+    case 'failure':
+    case 'timeout':
+    case 'workerLost':
+      return outcome.failure
+    case 'retry':
+      return outcome.cause
+    case 'success':
+    case 'ignore':
+    case 'reject':
+    case 'revoked':
+      return undefined
+  }
+}

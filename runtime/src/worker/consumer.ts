@@ -1,0 +1,167 @@
+import { outsideTask } from '../app/context.ts'
+import type { Clock } from '../core/clock.ts'
+import { deferred } from '../core/lifecycle.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Pool } from '../pools/pool.ts'
+import type { Execution } from '../run/execution.ts'
+import type { Executor } from '../run/executor.ts'
+import { directQueue } from '../transports/topology.ts'
+import type { Delivery, Subscription, Transport } from '../transports/transport.ts'
+import { EtaQueue } from './eta-queue.ts'
+
+export interface ConsumerDeps {
+  readonly transport: Transport
+  readonly executor: Executor
+  readonly pool: Pool
+  readonly queues: readonly string[]
+  readonly prefetchMultiplier: number | 'auto'
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Called after each run. */
+  readonly onFinished: () => void
+}
+
+// A short task is over before the next one arrives; a long one must not keep others waiting behind it.
+const shortTaskMs = 10
+const shortTaskMultiplier = 4
+const weightOfNewest = 0.1
+
+/**
+ * Takes deliveries from the broker and keeps the pool's slots filled: what may run waits here in the order of delivery, what is
+ * due in a moment in the ETA queue. States: consuming -> paused (no new deliveries) -> closed.
+ */
+export class Consumer {
+  readonly #deps: ConsumerDeps
+  readonly #eta: EtaQueue
+  readonly #ready: Execution[] = []
+  readonly #settling = new Set<Promise<void>>()
+  #subscription: Subscription | undefined
+  #running = 0
+  #idle = deferred<void>()
+  #meanRunMs: number | undefined
+  #multiplier: number
+  #stopping = false
+
+  constructor(deps: ConsumerDeps) {
+    this.#deps = deps
+    this.#eta = new EtaQueue(deps.clock, (execution) => {
+      this.#ready.push(execution)
+      this.#fill()
+    })
+    this.#multiplier = deps.prefetchMultiplier === 'auto' ? 1 : deps.prefetchMultiplier
+    this.#idle.resolve()
+  }
+
+  async start(): Promise<void> {
+    const { transport, queues } = this.#deps
+    await transport.declare({ queues: queues.map(directQueue) })
+    this.#subscription = await transport.subscribe(queues, { prefetch: this.prefetch }, (deliveries) =>
+      outsideTask(() => this.#receive(deliveries)),
+    )
+  }
+
+  /** Messages held at most; 0 is no limit. */
+  get prefetch(): number {
+    return this.#multiplier * this.#deps.pool.capacity
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  /** Held, but not running: ready ones and those that wait for an ETA of moments. */
+  reserved(): readonly Execution[] {
+    return [...this.#ready, ...this.#eta.waiting()]
+  }
+
+  scheduled(): readonly Execution[] {
+    return this.#eta.waiting()
+  }
+
+  #receive(deliveries: readonly Delivery[]): void {
+    const { executor } = this.#deps
+    for (const delivery of deliveries) {
+      const admitted = executor.admit(delivery)
+      switch (admitted.kind) {
+        case 'run':
+          this.#ready.push(admitted.execution)
+          break
+        case 'wait':
+          this.#eta.add(admitted.execution, admitted.untilMs)
+          break
+        case 'done':
+          this.#track(admitted.done)
+      }
+    }
+    this.#fill()
+  }
+
+  #track(done: Promise<void>): void {
+    const settled = done.catch((error: unknown) => {
+      this.#deps.logger.error('A message could not be settled; it stays held until its lease ends.', { error })
+    })
+    this.#settling.add(settled)
+    void settled.finally(() => this.#settling.delete(settled))
+  }
+
+  #fill(): void {
+    const { pool } = this.#deps
+    while (!this.#stopping && this.#running < pool.capacity) {
+      const next = this.#ready.shift()
+      if (!next) return
+      void this.#run(next)
+    }
+  }
+
+  async #run(execution: Execution): Promise<void> {
+    const { executor, clock, onFinished } = this.#deps
+    if (this.#running++ === 0) this.#idle = deferred()
+    const startedMs = clock.monotonic()
+    await executor.run(execution)
+    this.#learn(clock.monotonic() - startedMs)
+    if (--this.#running === 0) this.#idle.resolve()
+    onFinished()
+    this.#fill()
+  }
+
+  #learn(runMs: number): void {
+    if (this.#deps.prefetchMultiplier !== 'auto') return
+    this.#meanRunMs = this.#meanRunMs === undefined ? runMs : this.#meanRunMs + weightOfNewest * (runMs - this.#meanRunMs)
+    const wanted = this.#meanRunMs < shortTaskMs ? shortTaskMultiplier : 1
+    if (wanted === this.#multiplier) return
+    this.#multiplier = wanted
+    this.#subscription?.setPrefetch(this.prefetch)
+  }
+
+  /** After the pool has grown or shrunk. */
+  resized(): void {
+    this.#subscription?.setPrefetch(this.prefetch)
+    this.#fill()
+  }
+
+  /** No new deliveries, no new starts; what runs goes on. */
+  async pause(): Promise<void> {
+    this.#stopping = true
+    this.#eta.clear()
+    this.#ready.length = 0
+    await this.#subscription?.pause()
+  }
+
+  /** Waits for what runs until `deadlineMs` (monotonic); true when everything has ended. */
+  async drain(deadlineMs: number): Promise<boolean> {
+    const { clock } = this.#deps
+    const late = deferred<'late'>()
+    const timer = Number.isFinite(deadlineMs)
+      ? clock.timer(deadlineMs - clock.monotonic(), () => late.resolve('late'), { ref: true })
+      : undefined
+    const all = Promise.all([this.#idle.promise, ...this.#settling])
+    const ended = await Promise.race([all, late.promise])
+    timer?.cancel()
+    return ended !== 'late'
+  }
+
+  /** Gives back what is unsettled, to the front of its queue. */
+  async close(): Promise<void> {
+    await this.#subscription?.close()
+  }
+}

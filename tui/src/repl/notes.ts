@@ -1,0 +1,70 @@
+import { countOf } from './commands.ts'
+import type { EngineEnd } from './engine-client.ts'
+import type { FollowNote, Ready } from './protocol.ts'
+
+/** `12 ms · worker w1 · 8c1f3e`: how a followed task went. The random end of a UUIDv7 tells tasks apart, its start does not. */
+export function followNote(followed: FollowNote, ms: number): string {
+  const where = followed.eager
+    ? 'eager'
+    : followed.worker === undefined
+      ? undefined
+      : `worker ${shortWorker(followed.worker)}`
+  return [duration(ms), where, followed.eager ? undefined : followed.taskId.slice(-6)]
+    .filter((part) => part !== undefined)
+    .join(' · ')
+}
+
+export function duration(ms: number): string {
+  if (ms < 1) return `${ms.toFixed(1)} ms`
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
+}
+
+/** `tq · app "shop" (src/app.ts) · broker embedded · 14 tasks · worker w1 started (ephemeral)      .help, add? or .examples` */
+export function banner(ready: Ready, worker: string | undefined): string {
+  if (ready.app === undefined) return 'tq · no app · TypeScript only      .help'
+  const file = ready.file === undefined ? '' : ` (${ready.file.replace(`${ready.projectFolder}/`, '')})`
+  const first = ready.tasks.find(({ binding }) => binding !== undefined)?.binding
+  const parts = [
+    'tq',
+    `app "${ready.app}"${file}`,
+    `broker ${ready.broker}`,
+    countOf(ready.tasks.length, 'task'),
+    ready.eager ? 'eager' : worker,
+  ]
+  return `${parts.filter((part) => part !== undefined && part !== '').join(' · ')}      .help${first === undefined ? '' : `, ${first}?`} or .examples`
+}
+
+/** `embedded> `, `eager> `, `redis:local> `; without an app `ts> `. */
+export function promptOf(ready: Ready | undefined, eager: boolean): string {
+  if (ready === undefined) return '… '
+  if (eager) return 'eager> '
+  return ready.app === undefined ? 'ts> ' : `${shortBroker(ready.broker)}> `
+}
+
+export function restartNote(end: EngineEnd): string {
+  const lost = end.bindings === 0 ? '' : `, ${countOf(end.bindings, 'binding')} lost`
+  return `${endNote(end)}; engine restarted${lost}, .rerun`
+}
+
+export function endNote(end: EngineEnd | undefined): string {
+  if (end?.killed === true) return 'The code could not be interrupted'
+  return end?.code === null || end === undefined
+    ? `The engine died of ${end?.signal ?? 'an error'}`
+    : `The code called process.exit(${end.code})`
+}
+
+/** What to say when nobody has taken a task for three seconds. */
+export function waitingNote(broker: string): string {
+  return `No worker has taken it yet. Is one running? npx tq worker (broker ${broker}). Ctrl-C stops waiting.`
+}
+
+function shortBroker(broker: string): string {
+  const url = /^([a-z+]+):\/\/(?:[^@/]*@)?([^:/]*)/u.exec(broker)
+  if (url === null) return broker
+  const host = url[2] === 'localhost' || url[2] === '127.0.0.1' || url[2] === '' ? 'local' : url[2]
+  return `${url[1]}:${host}`
+}
+
+function shortWorker(hostname: string): string {
+  return hostname.split('@')[0] ?? hostname
+}

@@ -1,0 +1,164 @@
+import { spawnSync } from 'node:child_process'
+import { type Instance, render, useApp, useStdout } from 'ink'
+import { type ReactNode, useEffect } from 'react'
+import { ReplController } from './controller.ts'
+import type { StartOptions } from './protocol.ts'
+import { ReplView } from './repl-view.tsx'
+
+export interface ScreenOptions {
+  readonly start: StartOptions
+  readonly keepHistory: boolean
+}
+
+/** A terminal that a REPL can be shown on: the process's own, or a test's. */
+export interface Terminal {
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: NodeJS.WriteStream
+  readonly colours: boolean
+}
+
+/** The REPL on a terminal, from the first prompt to the restored terminal. The engine's process starts in the constructor. */
+export class ReplScreen {
+  readonly #terminal: Terminal
+  readonly #controller: ReplController
+  readonly #exit = Promise.withResolvers<number>()
+  #ink: Instance | undefined
+  #write: ((text: string) => void) | undefined
+  #suspend: Suspend | undefined
+  /** Printed before Ink was ready to print above its frame. */
+  #early = ''
+
+  constructor(terminal: Terminal = processTerminal()) {
+    this.#terminal = terminal
+    const { stdout } = terminal
+    this.#controller = new ReplController({
+      print: (text) => this.#print(text),
+      clear: () => this.#clear(),
+      page: (text) => this.#page(text),
+      suspend: () => this.#stop(),
+      exit: (code) => this.#exit.resolve(code),
+      size: () => ({ columns: stdout.columns, rows: stdout.rows }),
+      colours: terminal.colours,
+    })
+  }
+
+  /** For a run that does not come about. */
+  abandon(): Promise<void> {
+    return this.#controller.close()
+  }
+
+  /** Resolves with the exit code when the terminal is restored. */
+  async run(options: ScreenOptions): Promise<number> {
+    const { stdin, stdout, colours } = this.#terminal
+    const release = guard((code, message) => {
+      this.#ink?.unmount()
+      if (message !== undefined) process.stderr.write(`${message}\n`)
+      process.exit(code)
+    })
+    const attach = (write: (text: string) => void, suspend: Suspend): void => {
+      this.#write = write
+      this.#suspend = suspend
+      if (this.#early !== '') write(this.#early)
+      this.#early = ''
+    }
+    this.#ink = render(
+      <Attached attach={attach}>
+        <ReplView controller={this.#controller} colours={colours} />
+      </Attached>,
+      // `interactive` said by us: Ink would take any CI in the environment for a pipe.
+      {
+        stdin,
+        stdout,
+        interactive: true,
+        exitOnCtrlC: false,
+        patchConsole: false,
+        incrementalRendering: true,
+        maxFps: 60,
+      },
+    )
+    const started = this.#controller.start(options.start, options.keepHistory).catch((error: unknown) => {
+      this.#print(`${error instanceof Error ? error.message : String(error)}\n`)
+      this.#exit.resolve(1)
+    })
+    const code = await this.#exit.promise
+    await this.#ink.waitUntilRenderFlush()
+    this.#ink.unmount()
+    await this.#ink.waitUntilExit()
+    await this.#controller.close()
+    await started
+    release()
+    return code
+  }
+
+  #print(text: string): void {
+    if (this.#write === undefined) this.#early += text
+    else this.#write(text)
+  }
+
+  #clear(): void {
+    this.#write?.('\u001b[2J\u001b[H')
+  }
+
+  async #page(text: string): Promise<void> {
+    const [command = 'less', ...parameters] = (process.env['PAGER'] ?? 'less -R').split(' ')
+    await this.#suspend?.(() => {
+      const { error } = spawnSync(command, parameters, { input: text, stdio: ['pipe', 'inherit', 'inherit'] })
+      if (error !== undefined) this.#terminal.stdout.write(`${text}\n`)
+      return Promise.resolve()
+    })
+  }
+
+  /** Ctrl-Z. The window may have changed while we were stopped: the kernel tells only the foreground, so we tell ourselves. */
+  async #stop(): Promise<void> {
+    if (process.platform === 'win32') return
+    await this.#suspend?.(
+      () =>
+        new Promise((resolve) => {
+          process.once('SIGCONT', () => {
+            process.kill(process.pid, 'SIGWINCH')
+            setTimeout(resolve, 50)
+          })
+          process.kill(0, 'SIGTSTP')
+        }),
+    )
+  }
+}
+
+type Suspend = (work: () => Promise<void>) => Promise<void>
+
+interface AttachedProps {
+  readonly attach: (write: (text: string) => void, suspend: Suspend) => void
+  readonly children: ReactNode
+}
+
+/** Hands out what Ink gives to components only: writing above the frame, lending the terminal to another program. */
+function Attached({ attach, children }: AttachedProps): ReactNode {
+  const { write } = useStdout()
+  const { suspendTerminal } = useApp()
+  useEffect(() => attach(write, suspendTerminal), [attach, write, suspendTerminal])
+  return children
+}
+
+function processTerminal(): Terminal {
+  const { NO_COLOR, FORCE_COLOR } = process.env
+  const colours = FORCE_COLOR === undefined ? (NO_COLOR ?? '') === '' : FORCE_COLOR !== '0'
+  return { stdin: process.stdin, stdout: process.stdout, colours }
+}
+
+/** Restores the terminal on every way out that a process can see. Undone by the function it returns. */
+function guard(leave: (code: number, message?: string) => void): () => void {
+  const signals = { SIGTERM: 143, SIGHUP: 129, SIGINT: 130, SIGQUIT: 131 } as const
+  const undo: (() => void)[] = []
+  for (const [signal, code] of Object.entries(signals)) {
+    const handler = (): void => leave(code)
+    process.on(signal, handler)
+    undo.push(() => process.off(signal, handler))
+  }
+  const crash = (error: unknown): void =>
+    leave(1, error instanceof Error ? (error.stack ?? error.message) : String(error))
+  process.on('uncaughtException', crash).on('unhandledRejection', crash)
+  undo.push(() => process.off('uncaughtException', crash).off('unhandledRejection', crash))
+  return () => {
+    for (const step of undo) step()
+  }
+}
