@@ -17,7 +17,15 @@ export type {
   TaskOptions,
 } from './app/task.ts'
 export type { EagerRun, EagerRunner, TqOptions } from './app/tq.ts'
-export type { Control, InspectAnswer, InspectOptions, InspectQuery, Refusal, Replies, ReplyOptions } from './control/control.ts'
+export type {
+  Control,
+  InspectAnswer,
+  InspectOptions,
+  InspectQuery,
+  Refusal,
+  Replies,
+  ReplyOptions,
+} from './control/control.ts'
 export { type Clock, systemClock, type Timer } from './core/clock.ts'
 export {
   ArgumentError,

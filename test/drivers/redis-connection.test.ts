@@ -2,8 +2,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../runtime/src/core/clock.ts'
 import { ChannelError, ConnectionError, SettingError } from '../../runtime/src/core/errors.ts'
 import { silentLogger } from '../../runtime/src/core/logger.ts'
-import { RedisConnection, type RedisState } from '../../runtime/src/drivers/redis-connection.ts'
-import { maskUrl, parseRedisUrl } from '../../runtime/src/drivers/redis-url.ts'
+import {
+  RedisConnection,
+  type RedisConnectionDeps,
+  type RedisState,
+} from '../../runtime/src/drivers/redis-connection.ts'
+import { parseRedisUrl } from '../../runtime/src/drivers/redis-url.ts'
 import { waitFor } from '../helpers/clock.ts'
 import { freePort, type RedisServer, requireService, startRedis } from '../helpers/services.ts'
 
@@ -13,8 +17,8 @@ describe('Redis URLs', () => {
   test.each([
     ['redis://', { host: 'localhost', port: 6379, db: 0, driver: 'redis:localhost:6379/0' }],
     ['redis://h:7000/3', { host: 'h', port: 7000, db: 3, driver: 'redis:h:7000/3' }],
-    ['redis://:p%40ss@h', { username: undefined, password: 'p@ss', masked: 'redis://:**@h' }],
-    ['redis://me:secret@h/1', { username: 'me', password: 'secret', masked: 'redis://me:**@h/1' }],
+    ['redis://:p%40ss@h', { username: undefined, password: 'p@ss', masked: 'redis://:***@h' }],
+    ['redis://me:secret@h/1', { username: 'me', password: 'secret', masked: 'redis://me:***@h/1' }],
     ['redis://[::1]:6380/2', { host: '::1', port: 6380, db: 2 }],
     [
       'redis+socket:///run/redis.sock?virtual_host=4',
@@ -31,7 +35,7 @@ describe('Redis URLs', () => {
   })
 
   test('no password is shown, however it is written', () => {
-    expect(maskUrl('redis://u:p:w@h/0?password=secret&x=1')).toBe('redis://u:**@h/0?password=**&x=1')
+    expect(parseRedisUrl('redis://u:secret@h/0?password=secret').masked).not.toContain('secret')
     expect(() => parseRedisUrl('redis://u:secret@h/zero')).toThrow(/^(?!.*secret)/)
   })
 })
@@ -49,7 +53,7 @@ describe.skipIf(!requireService('redis'))('a Redis connection', () => {
     await server.stop()
   })
 
-  function connection(url = server.url, more: { connectTimeoutMs?: number } = {}): RedisConnection {
+  function connection(url = server.url, more: Partial<RedisConnectionDeps> = {}): RedisConnection {
     const made = new RedisConnection(url, { ...deps, ...more })
     opened.push(made)
     return made
@@ -61,7 +65,7 @@ describe.skipIf(!requireService('redis'))('a Redis connection', () => {
     const error = await refused.connect().catch((cause: unknown) => cause)
 
     expect(error).toBeInstanceOf(ConnectionError)
-    expect(String(error)).toMatch(/me:\*\*@127\.0\.0\.1.*ECONNREFUSED.*Start it/)
+    expect(String(error)).toMatch(/me:\*\*\*@127\.0\.0\.1.*ECONNREFUSED.*Start it/)
     expect(String(error)).not.toContain('secret')
   })
 
@@ -99,6 +103,20 @@ describe.skipIf(!requireService('redis'))('a Redis connection', () => {
     await waitFor(() => states.includes('ready'))
     expect(await cut.call('PING')).toBe('PONG')
     expect(states).toEqual(['lost', 'ready'])
+  })
+
+  test('a connection that stands and answers nothing is given up', async () => {
+    const silent = connection(server.url, { options: { answerTimeoutMs: 150 } })
+    await silent.connect()
+    const states: RedisState[] = []
+    silent.onState((state) => states.push(state))
+
+    server.pause()
+    await expect(silent.call('PING')).rejects.toThrow(ConnectionError)
+    server.resume()
+
+    await waitFor(() => states.includes('ready'))
+    expect(await silent.call('PING')).toBe('PONG')
   })
 
   test('an error of the server names no other kind of failure', async () => {

@@ -18,7 +18,7 @@ await transport.subscribe(['q'], { prefetch: Number(prefetch) }, (deliveries) =>
     delivery.ack({ storing: backend.plan(success(textOf(delivery)), { ttlMs: 0 }) }).then(
       () => {
         settled++
-        if (settled === 50) console.log('busy')
+        if (settled === 50) process.stdout.write('busy\n')
       },
       () => process.exit(1),
     )

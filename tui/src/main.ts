@@ -22,7 +22,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function runScreen(argv: readonly string[]): Promise<void> {
-  const { ReplScreen } = await import('./repl/screen.tsx')
+  const { ReplScreen } = await import('./repl/screen.ts')
   const screen = new ReplScreen()
   const flags = await parse(argv)
   if (flags === undefined) return screen.abandon()

@@ -71,11 +71,7 @@ export type Link<P, Q> = Signature<[P], Q> | Signature<[], Q>
 /** Runs one after the other, each with the result of the one before. Up to eight steps are typed; beyond that use `pipe`. */
 export function chain<N extends unknown[], A>(a: Signature<N, A>): Signature<N, A>
 export function chain<N extends unknown[], A, B>(a: Signature<N, A>, b: Link<A, B>): Signature<N, B>
-export function chain<N extends unknown[], A, B, C>(
-  a: Signature<N, A>,
-  b: Link<A, B>,
-  c: Link<B, C>,
-): Signature<N, C>
+export function chain<N extends unknown[], A, B, C>(a: Signature<N, A>, b: Link<A, B>, c: Link<B, C>): Signature<N, C>
 export function chain<N extends unknown[], A, B, C, D>(
   a: Signature<N, A>,
   b: Link<A, B>,

@@ -83,6 +83,11 @@ export class Connections {
     return this.#deps.env.TQ_BROKER_URL ?? this.#deps.settings().brokerUrl ?? this.#embeddedUrl()
   }
 
+  /** No server: the broker is a file or this process. */
+  get embedded(): boolean {
+    return /^(?:sqlite|memory):/i.test(this.brokerUrl())
+  }
+
   resultUrl(): string {
     return this.#deps.env.TQ_RESULT_BACKEND ?? this.#deps.settings().resultBackend ?? this.brokerUrl()
   }

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { Socket } from 'node:net'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LoadError } from '../core/errors.ts'
@@ -44,12 +45,13 @@ export function startEphemeralWorker(appFile: string, options: { readonly cwd: s
       child.stderr?.on('data', (text: string) => process.stderr.write(text))
       child.unref()
       child.channel?.unref()
-      for (const stream of [child.stderr]) (stream as { unref?: () => void } | null)?.unref?.()
+      if (child.stderr instanceof Socket) child.stderr.unref()
       resolve({
         hostname: note.ready,
         pid: child.pid ?? 0,
         stop: async () => {
           if (child.exitCode !== null || child.signalCode !== null) return
+          child.ref() // until now it kept nobody alive; its end is waited for
           child.kill('SIGTERM')
           await gone
         },

@@ -171,6 +171,8 @@ export async function publish(
 }
 
 async function publishOnce(app: TqApp, batch: readonly Prepared[]): Promise<void> {
+  const wanted = batch.filter(({ message }) => !message.ignoreResult).map(({ message }) => message.id)
+  if (wanted.length > 0) await (await app.connections.backend()).prepare(wanted, app.replyTo)
   const transport = await app.connections.transport()
   for (const { route: where } of batch) {
     if (where.exchange === '') await app.connections.declareOnce(directQueue(where.queue))

@@ -6,7 +6,12 @@ import { TaskNameError } from '../core/errors.ts'
  * (no extension, `index` dropped), the function's name; dots between. `proj.jobs.mail.send`.
  * Throws TaskNameError where a name would be a guess: anonymous functions, files outside that folder.
  */
-export function autoName(main: string, appFile: string | undefined, taskFile: string | undefined, fnName: string): string {
+export function autoName(
+  main: string,
+  appFile: string | undefined,
+  taskFile: string | undefined,
+  fnName: string,
+): string {
   if (fnName === '') {
     const where = taskFile ? ` in ${taskFile}` : ''
     throw new TaskNameError(

@@ -99,8 +99,24 @@ function parseFunction(text: string): ParameterList | undefined {
   const parts = splitTopLevel(text, head[0].length)
   if (!parts) return undefined
   const after = text.slice(head[0].length + bodyOffset(text, head[0].length))
-  const returns = /^\)\s*:\s*([^={]+?)\s*(?:=>|\{)/.exec(after)?.[1]
-  return listOf(parts, returns === undefined ? '' : `: ${returns}`)
+  return listOf(parts, returnType(after))
+}
+
+/** `: { id: string }` of `): { id: string } => …`; empty where nothing is said. An object type of a `function` is told from its body by what follows it. */
+function returnType(after: string): string {
+  const colon = /^\)\s*:\s*/.exec(after)
+  if (!colon) return ''
+  let depth = 0
+  for (let i = colon[0].length; i < after.length; i++) {
+    const ch = after[i] ?? ''
+    const said = after.slice(colon[0].length, i).trim()
+    if (depth === 0 && (after.startsWith('=>', i) || (ch === '{' && said !== '' && !/[|&<,]$/.test(said)))) {
+      return `: ${said.replace(/\s+/g, ' ')}`
+    }
+    if ('([{<'.includes(ch)) depth++
+    else if (')]}>'.includes(ch) && after[i - 1] !== '=') depth--
+  }
+  return ''
 }
 
 function bodyOffset(text: string, start: number): number {

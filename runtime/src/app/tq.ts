@@ -7,7 +7,7 @@ import { Mailbox } from '../control/mailbox.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { SettingError, TaskNameError } from '../core/errors.ts'
 import { randomId, requestOrigin, taskId } from '../core/id.ts'
-import { consoleLogger, type Logger } from '../core/logger.ts'
+import { consoleLogger, type Logger, type LogLevel } from '../core/logger.ts'
 import { resolveSettings, type Settings, type SettingsInput } from '../core/settings.ts'
 import { type SignatureData, withOptions } from '../core/signature.ts'
 import { EventDispatcher } from '../events/dispatcher.ts'
@@ -89,6 +89,10 @@ export class TqApp {
   readonly replyTo: string = randomId()
   /** The file that made the app, where it was made in a file; the loader sets it where it knows better. */
   file: string | undefined
+  /** From which level on the default logger writes; a logger of your own decides for itself. */
+  logLevel: LogLevel = 'warn'
+  /** Globs given to `autodiscoverTasks`. */
+  readonly discovered: string[] = []
   /** Calls run here through the worker's own executor instead of being sent. */
   eager: boolean
   readonly #site: Site | undefined
@@ -110,7 +114,12 @@ export class TqApp {
     this.#site = callerSite()
     this.file = this.#site?.file
     this.clock = clock ?? systemClock
-    this.logger = logger ?? consoleLogger('warn', () => this.clock.now())
+    this.logger =
+      logger ??
+      consoleLogger(
+        () => this.logLevel,
+        () => this.clock.now(),
+      )
     this.origin = requestOrigin(process.pid)
     this.#settings = resolveSettings(...this.#inputs) // a mistyped setting fails here, not at the first call
     this.eager = this.#settings.taskAlwaysEager
@@ -195,10 +204,7 @@ export class TqApp {
   task(...given: readonly (string | TaskOptions | TaskFunction)[]): unknown {
     const site = callerSite()
     const { name, options, fn } = readDefinition(given)
-    const task = makeTask(
-      { name: name ?? this.#autoName(site, fn), fn, options, site, external: false },
-      () => this,
-    )
+    const task = makeTask({ name: name ?? this.#autoName(site, fn), fn, options, site, external: false }, () => this)
     this.registry.register(task)
     return task
   }
@@ -216,7 +222,11 @@ export class TqApp {
   external<F extends TaskFunction | AnyTask>(
     name: string,
     options: TaskOptions = {},
-  ): F extends Task<infer A, infer R> ? Task<A, R> : F extends TaskFunction ? Task<Parameters<F>, ReturnType<F>> : never {
+  ): F extends Task<infer A, infer R>
+    ? Task<A, R>
+    : F extends TaskFunction
+      ? Task<Parameters<F>, ReturnType<F>>
+      : never {
     const fn = (): never => {
       throw new TypeError(`Task '${name}' is implemented elsewhere and cannot be called here; use delay().`)
     }
@@ -229,6 +239,11 @@ export class TqApp {
     for (const value of Object.values(module)) {
       if (isSharedTask(value)) this.registry.register(value.adopt(this))
     }
+  }
+
+  /** Adds a glob of task modules, relative to the app's file, to those that the loader imports. */
+  autodiscoverTasks(pattern = './**/tasks{,/**/*}.{ts,js}'): void {
+    this.discovered.push(pattern)
   }
 
   /** The registered tasks, by name. */
@@ -263,9 +278,6 @@ export class TqApp {
     const prepared = prepare(this, { ...call, definition })
     currentContext()?.children.push({ id: prepared.message.id })
     if (this.eager) return this.#runEager<R>(prepared, call.following !== true && currentContext() === undefined)
-    if (!prepared.message.ignoreResult) {
-      await (await this.connections.backend()).prepare([prepared.message.id], this.replyTo)
-    }
     await publish(this, [prepared], call.options)
     await emitSent(this, prepared)
     return new AsyncResult<R>(this.#source(), prepared.message.id)
@@ -360,9 +372,11 @@ export class TqApp {
    * On an embedded broker: sees to it that a worker consumes `queue`, starting one as a child process where none does.
    * Elsewhere nothing is started. Rejects with LoadError when the started worker ends at once.
    */
-  async ensureWorker(queue: string = this.settings.taskDefaultQueue): Promise<{ started: boolean; hostname: string | undefined }> {
+  async ensureWorker(
+    queue: string = this.settings.taskDefaultQueue,
+  ): Promise<{ started: boolean; hostname: string | undefined }> {
+    if (!this.connections.embedded) return { started: false, hostname: undefined }
     const transport = await this.connections.transport()
-    if (!transport.features.embedded) return { started: false, hostname: undefined }
     if (this.#worker) return { started: false, hostname: (await this.#worker).hostname }
     const { consumers } = await transport.queueInfo(queue)
     if (consumers !== 0) return { started: false, hostname: undefined }

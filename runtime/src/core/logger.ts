@@ -14,13 +14,17 @@ const order: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** Writes one line per entry to stderr, `[time LEVEL/process] message`, as Celery's worker does. */
-export function consoleLogger(level: LogLevel, now: () => number, write: (line: string) => void = writeStderr): Logger {
-  const from = order.indexOf(level)
+/** Writes one line per entry to stderr, `[time: LEVEL] message`, from `level` on; a function is asked at each entry. */
+export function consoleLogger(
+  level: LogLevel | (() => LogLevel),
+  now: () => number,
+  write: (line: string) => void = writeStderr,
+): Logger {
+  const from = (): number => order.indexOf(typeof level === 'string' ? level : level())
   const at =
     (which: LogLevel) =>
     (message: string, fields?: Readonly<Record<string, unknown>>): void => {
-      if (order.indexOf(which) < from) return
+      if (order.indexOf(which) < from()) return
       const time = new Date(now()).toISOString().replace('T', ' ').replace('Z', '')
       const more = fields ? ` ${inspect(fields, { breakLength: Infinity, depth: 3, maxStringLength: 2000 })}` : ''
       write(`[${time}: ${which.toUpperCase()}] ${message}${more}\n`)

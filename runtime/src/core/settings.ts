@@ -140,7 +140,9 @@ export const settingTable = {
     false,
     'Eager results and events go to the real backend and broker.',
   ),
-  resultExpires: spec('result_expires', 'number', 86_400, 'Results are deleted after this; 0 keeps them.', { unit: 's' }),
+  resultExpires: spec('result_expires', 'number', 86_400, 'Results are deleted after this; 0 keeps them.', {
+    unit: 's',
+  }),
   resultExtended: spec(
     'result_extended',
     'boolean',
@@ -244,7 +246,9 @@ function mismatch(setting: SettingSpec<unknown>, value: unknown): string | undef
   switch (setting.kind) {
     case 'text':
       if (typeof value !== 'string') return 'a text'
-      return setting.oneOf && !setting.oneOf.includes(value) ? setting.oneOf.map((t) => `'${t}'`).join(' or ') : undefined
+      return setting.oneOf && !setting.oneOf.includes(value)
+        ? setting.oneOf.map((t) => `'${t}'`).join(' or ')
+        : undefined
     case 'number':
       return number ? undefined : 'a number that is not negative'
     case 'boolean':

@@ -23,6 +23,8 @@ export interface RedisConnectionDeps {
 export interface RedisOptions {
   /** Longest pause between two tries to reconnect; default 2,000. */
   readonly retryMaxMs?: number | undefined
+  /** A connection that owes an answer for this long is given up and made anew; default 30,000. */
+  readonly answerTimeoutMs?: number | undefined
   /** Seconds between keep-alive probes of the socket; default 30. */
   readonly keepAliveSeconds?: number | undefined
 }
@@ -210,6 +212,7 @@ export class RedisConnection {
       lazyConnect: true,
       connectTimeout: this.#timeoutMs,
       keepAlive: (this.#options.keepAliveSeconds ?? 30) * 1000,
+      socketTimeout: this.#options.answerTimeoutMs ?? 30_000,
       // A command that was sent twice would claim twice; one that waits in a queue would hang its caller.
       autoResendUnfulfilledCommands: false,
       enableOfflineQueue: false,

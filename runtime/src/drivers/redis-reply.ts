@@ -11,5 +11,5 @@ export function textsOf(reply: unknown): string[] {
 /** One step of SCAN or HSCAN: the cursor to go on with, `'0'` at the end, and what it found. */
 export function scanned(reply: unknown): { readonly cursor: string; readonly found: readonly string[] } {
   const [cursor, found] = listOf(reply)
-  return { cursor: cursor === undefined ? '0' : String(cursor), found: textsOf(found) }
+  return { cursor: typeof cursor === 'string' ? cursor : '0', found: textsOf(found) }
 }

@@ -1,4 +1,5 @@
 import { SettingError } from '../core/errors.ts'
+import { maskUrl } from '../core/url.ts'
 
 /** Where a Redis server is and how to get in: what a URL says. */
 export interface RedisAddress {
@@ -11,7 +12,7 @@ export interface RedisAddress {
   readonly password: string | undefined
   /** Query options of `rediss://`, undefined without TLS. */
   readonly tls: RedisTlsOptions | undefined
-  /** The URL with its password replaced by `**`; fit for logs and errors. */
+  /** The URL with its password replaced; fit for logs and errors. */
   readonly masked: string
   /** Names the server and the database on it: `redis:host:port/db` or `redis:/path/db`. */
   readonly driver: string
@@ -72,13 +73,6 @@ export function parseRedisUrl(text: string): RedisAddress {
     masked,
     driver: `redis:${host}:${port}/${db}`,
   }
-}
-
-/** The URL with passwords replaced by `**`, whether they stand before the host or in the query. */
-export function maskUrl(text: string): string {
-  return text
-    .replace(/^([a-z+]+:\/\/[^/?#]*?:)[^/?#]*@/i, '$1**@')
-    .replace(/([?&](?:password|ssl_password)=)[^&#]*/gi, '$1**')
 }
 
 function databaseOf(text: string, masked: string): number {

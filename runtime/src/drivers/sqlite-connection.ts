@@ -91,15 +91,22 @@ export class SqliteConnection implements Reader {
   }
 
   #migrate(): void {
-    if (this.#isCurrent()) return
+    // In a transaction, since another process may be making the tables between two of its reads.
+    if (this.#inTransaction('begin', () => this.#isCurrent())) return
     this.#db.exec('pragma journal_mode=wal; pragma auto_vacuum=none')
-    this.#db.exec('begin immediate')
-    try {
+    this.#inTransaction('begin immediate', () => {
       // Another process may have been faster.
-      if (!this.#isCurrent()) {
-        this.#db.exec(`${schema}; pragma application_id=${applicationId}; pragma user_version=${schemaVersion}`)
-      }
+      if (this.#isCurrent()) return
+      this.#db.exec(`${schema}; pragma application_id=${applicationId}; pragma user_version=${schemaVersion}`)
+    })
+  }
+
+  #inTransaction<T>(begin: 'begin' | 'begin immediate', run: () => T): T {
+    this.#db.exec(begin)
+    try {
+      const value = run()
       this.#db.exec('commit')
+      return value
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('rollback')
       throw error

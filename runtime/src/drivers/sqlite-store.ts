@@ -234,9 +234,9 @@ export class SqliteStore {
 
   #tick(): void {
     try {
-      this.#bells.check()
       this.#checkedMs = Number.NEGATIVE_INFINITY
       this.#look(this.#current())
+      this.#bells.check()
       this.presence.tick()
     } catch (error) {
       if (!isPassing(error)) this.#failed(storeError(error, this.path))

@@ -74,9 +74,10 @@ export class Eager implements EagerRunner {
     const { executor } = await this.#opened()
     while (this.#open > 0) {
       this.#changed = deferred()
+      if (executor.active.size === 0) await this.#clock.advance(0) // lets a publish arm its timer
       const next = this.#clock.untilNext
-      if (executor.active.size > 0 || next === undefined) await this.#changed.promise
-      else await this.#clock.advance(next)
+      if (executor.active.size === 0 && next !== undefined) await this.#clock.advance(next)
+      else if (this.#open > 0) await this.#changed.promise
     }
   }
 
@@ -110,7 +111,12 @@ export class Eager implements EagerRunner {
       timer: (ms, fn, options) => realClock.timer(ms, fn, options),
       interval: (ms, fn) => realClock.interval(ms, fn),
     }
-    const runTask = taskRunner({ app, clock: taskClock, isEager: true, onUpdate: (update) => executor.onUpdate(update) })
+    const runTask = taskRunner({
+      app,
+      clock: taskClock,
+      isEager: true,
+      onUpdate: (update) => executor.onUpdate(update),
+    })
     const executor = new Executor({
       app,
       transport: memory.transport,

@@ -175,5 +175,9 @@ export class Executor {
 }
 
 function textOf(error: unknown): string {
-  return error instanceof TqError ? error.message : error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return error instanceof TqError
+    ? error.message
+    : error instanceof Error
+      ? `${error.name}: ${error.message}`
+      : String(error)
 }

@@ -56,7 +56,9 @@ async function body(
   const soft = limit === undefined ? undefined : new AbortController()
   const signal = soft ? AbortSignal.any([poolSignal, soft.signal]) : poolSignal
   const timer =
-    soft && limit !== undefined ? clock.timer(limit * 1000, () => soft.abort(new SoftTimeLimitExceeded(limit))) : undefined
+    soft && limit !== undefined
+      ? clock.timer(limit * 1000, () => soft.abort(new SoftTimeLimitExceeded(limit)))
+      : undefined
   const stray = deferred<never>()
   try {
     const known = task ?? app.registry.require(job.message.task)

@@ -57,7 +57,9 @@ export class Settler {
       }
     }
     if (row.next === 'retry' && outcome.kind === 'retry') {
-      await this.insist(`send the retry of ${message.task}[${message.id}]`, () => publishRetry(this.#deps, execution, outcome))
+      await this.insist(`send the retry of ${message.task}[${message.id}]`, () =>
+        publishRetry(this.#deps, execution, outcome),
+      )
     } else if (row.next === 'callbacks' || row.next === 'errbacks') {
       if (hasNext(message)) {
         await this.insist(`send what follows ${message.task}[${message.id}]`, () =>
@@ -90,7 +92,9 @@ export class Settler {
     }
     if (meta) await this.insist(`store the result of ${name}`, () => backend.store([meta], this.#storeOptions(message)))
     if (joins && row.store !== 'RETRY') {
-      await this.insist(`count ${name} for its chord`, () => joinChord(this.#deps.app, backend, message, meta, this.#ttl()))
+      await this.insist(`count ${name} for its chord`, () =>
+        joinChord(this.#deps.app, backend, message, meta, this.#ttl()),
+      )
     }
     if (!open) return undefined
     if (row.late === 'ack') return this.#ack(execution, () => delivery.ack(), `acknowledge ${name}`)
@@ -157,7 +161,11 @@ export class Settler {
       case 'retry':
         return { ...base, state, children, error: outcome.cause.stored, traceback: outcome.cause.traceback }
       case 'revoked': {
-        const error = { type: 'TaskRevokedError', message: [outcome.reason], module: errorModule('TaskRevokedError', '') }
+        const error = {
+          type: 'TaskRevokedError',
+          message: [outcome.reason],
+          module: errorModule('TaskRevokedError', ''),
+        }
         return { ...base, state, children, error, doneAtMs: clock.now() }
       }
       case 'reject': {

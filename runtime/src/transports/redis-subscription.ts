@@ -4,14 +4,15 @@ import { ChannelError, ConnectionError } from '../core/errors.ts'
 import { type Deferred, deferred } from '../core/lifecycle.ts'
 import { stateRank } from '../core/states.ts'
 import { textsOf } from '../drivers/redis-reply.ts'
-import { decodeEntry, encodeEntry, markParkedEnvelope, markRedelivered } from '../wire/redis-entry.ts'
+import { decodeEntry, encodeEntry, markParkedEnvelope } from '../wire/redis-entry.ts'
 import type { RedisBroker } from './redis-broker.ts'
 import type { DeliveryHolder } from './redis-delivery.ts'
 import { RedisDelivery } from './redis-delivery.ts'
+import { batchLimit, renewHeld, requeueHeld, rescoreHeld, settledOf } from './redis-held.ts'
 import { heldOf, readEnvelope } from './redis-message.ts'
 import { quarantineHeld, type RedisQuarantine } from './redis-quarantine.ts'
 import type { RedisRestorer } from './redis-restorer.ts'
-import { exchangeScript, heldScript, requeueScript, rescoreScript } from './redis-scripts.ts'
+import { exchangeScript, heldScript } from './redis-scripts.ts'
 import type { Delivery, Settled, Subscription } from './transport.ts'
 
 interface Settling {
@@ -28,8 +29,6 @@ interface LostClaim {
   readonly untilMs: number
 }
 
-// Scripts stop the server for their length, and Lua's unpack has a limit.
-const batchLimit = 200
 const netMs = 1000
 const pollMs = 20
 const lateClaimMs = 30_000
@@ -63,6 +62,7 @@ export class RedisSubscription implements Subscription, DeliveryHolder {
   #scheduled = false
   #paused = false
   #recovering = false
+  #adopting = false
   #retryTimer: Timer | undefined
   /** Settlements to send alone, after a batch was refused. */
   #single = 0
@@ -162,30 +162,37 @@ export class RedisSubscription implements Subscription, DeliveryHolder {
   }
 
   async requeue(delivery: RedisDelivery): Promise<Settled> {
-    const [settled = 'lost'] = await this.#requeue([delivery], 'back')
-    return settled
+    return this.#release(delivery, async () => (await requeueHeld(this.#broker, [delivery], 'back'))[0] ?? 'lost')
   }
 
   async park(delivery: RedisDelivery, untilMs: number): Promise<Settled> {
-    const score = untilMs / 1000 - this.#broker.visibilityTimeoutMs / 1000
-    const entry = encodeEntry({
-      envelope: markParkedEnvelope(delivery.envelope, this.#broker.hostname),
-      exchange: '',
-      routingKey: delivery.info.queue,
-    })
-    const [settled = 'lost'] = await this.#rescore([delivery], () => [score, entry])
-    this.#held.delete(delivery)
+    const { hostname, visibilityTimeoutMs } = this.#broker
+    const score = untilMs / 1000 - visibilityTimeoutMs / 1000
+    const envelope = markParkedEnvelope(delivery.envelope, hostname)
+    const entry = encodeEntry({ envelope, exchange: '', routingKey: delivery.info.queue })
+    const settled = await this.#release(delivery, () => rescoreHeld(this.#broker, delivery, score, entry))
     if (settled === 'ok') this.#restorer.expect(untilMs)
-    this.wake()
     return settled
   }
 
   async quarantine(delivery: RedisDelivery, reason: string): Promise<Settled> {
     const { tag, score, envelope, info } = delivery
-    const settled = await quarantineHeld(this.#broker, { tag, score, envelope, queue: info.queue }, reason)
+    const held = { tag, score, envelope, queue: info.queue }
+    return this.#release(delivery, () => quarantineHeld(this.#broker, held, reason))
+  }
+
+  /** Its slot is free at once: what is sent after this reaches the server after it. */
+  async #release(delivery: RedisDelivery, send: () => Promise<Settled>): Promise<Settled> {
     this.#held.delete(delivery)
-    this.#schedule()
-    return settled
+    try {
+      const settled = send()
+      this.wake()
+      return await settled
+    } catch (error) {
+      // Still ours, as far as we know: its lease goes on.
+      this.#held.add(delivery)
+      throw error
+    }
   }
 
   // --- the connection -------------------------------------------------------------------------------------------------
@@ -206,6 +213,17 @@ export class RedisSubscription implements Subscription, DeliveryHolder {
   }
 
   async #adoptLostClaims(): Promise<void> {
+    // Two of them at once would hand out the same messages twice.
+    if (this.#adopting) return
+    this.#adopting = true
+    try {
+      await this.#adoptNow()
+    } finally {
+      this.#adopting = false
+    }
+  }
+
+  async #adoptNow(): Promise<void> {
     const { connection, clock, layout } = this.#broker
     for (const claim of this.#lostClaims) {
       const reply = await connection.run(
@@ -381,7 +399,10 @@ export class RedisSubscription implements Subscription, DeliveryHolder {
     }
     if (this.#paused || this.#closing) {
       // Only after a lost claim: who paused was promised that nothing more arrives.
-      if (deliveries.length > 0) broken.push(this.#requeue(deliveries.toReversed(), 'front'))
+      if (deliveries.length > 0) {
+        for (const delivery of deliveries) this.#held.delete(delivery)
+        broken.push(requeueHeld(this.#broker, deliveries.toReversed(), 'front'))
+      }
     } else if (deliveries.length > 0) {
       try {
         this.#onDeliveries(deliveries)
@@ -472,26 +493,7 @@ export class RedisSubscription implements Subscription, DeliveryHolder {
   }
 
   async #renewLeases(deliveries: readonly RedisDelivery[]): Promise<void> {
-    for (let from = 0; from < deliveries.length; from += batchLimit) {
-      const batch = deliveries.slice(from, from + batchLimit)
-      const unsure = new Map(batch.map((delivery) => [delivery, delivery.formerScore]))
-      const answers = await this.#rescore(batch, (delivery) => [this.#freshScore(delivery), ''])
-      const other = batch.filter((delivery, at) => answers[at] === 'lost' && unsure.get(delivery) !== undefined)
-      for (const delivery of other) delivery.score = unsure.get(delivery) ?? delivery.score
-      const again = await this.#rescore(other, (delivery) => [this.#freshScore(delivery), ''])
-      for (const [at, delivery] of batch.entries()) {
-        const settled = answers[at] === 'ok' ? 'ok' : (again[other.indexOf(delivery)] ?? 'lost')
-        if (settled === 'lost') this.#lose(delivery)
-      }
-    }
-  }
-
-  #freshScore(delivery: RedisDelivery): number {
-    const score = this.#broker.scores.next()
-    // What is sent after this goes by the new score, for commands of one connection keep their order.
-    delivery.formerScore = delivery.score
-    delivery.score = score
-    return score
+    for (const delivery of await renewHeld(this.#broker, deliveries)) this.#lose(delivery)
   }
 
   #lose(delivery: RedisDelivery): void {
@@ -502,43 +504,6 @@ export class RedisSubscription implements Subscription, DeliveryHolder {
     this.#broker.logger.warn(
       `A message of ${delivery.info.queue} is no longer held by this worker; its result will be ignored.`,
     )
-  }
-
-  /** Changes scores and, with a text, entries of held messages. */
-  async #rescore(
-    deliveries: readonly RedisDelivery[],
-    change: (delivery: RedisDelivery) => readonly [score: number, entry: string],
-  ): Promise<Settled[]> {
-    if (deliveries.length === 0) return []
-    const { connection, layout } = this.#broker
-    const args: (string | number)[] = []
-    for (const delivery of deliveries) {
-      const held = delivery.score
-      const [score, entry] = change(delivery)
-      args.push(delivery.tag, held, score, entry)
-    }
-    const digits = await connection.run(rescoreScript, [layout.unackedKey, layout.unackedIndexKey], args)
-    for (const delivery of deliveries) delivery.formerScore = undefined
-    return Array.from(String(digits), (digit) => settledOf(digit, false))
-  }
-
-  async #requeue(deliveries: readonly RedisDelivery[], end: 'front' | 'back'): Promise<Settled[]> {
-    const { connection, layout } = this.#broker
-    const answers: Settled[] = []
-    for (let from = 0; from < deliveries.length; from += batchLimit) {
-      const batch = deliveries.slice(from, from + batchLimit)
-      const keys: string[] = [layout.unackedKey, layout.unackedIndexKey]
-      const args: (string | number)[] = []
-      for (const delivery of batch) {
-        keys.push(layout.queueKey(delivery.info.queue, delivery.info.priority))
-        args.push(delivery.tag, delivery.score, end, markRedelivered(delivery.envelope))
-      }
-      const digits = await connection.run(requeueScript, keys, args)
-      for (const digit of String(digits)) answers.push(settledOf(digit, false))
-      for (const delivery of batch) this.#held.delete(delivery)
-    }
-    this.#schedule()
-    return answers
   }
 
   // --- the end --------------------------------------------------------------------------------------------------------
@@ -562,7 +527,7 @@ export class RedisSubscription implements Subscription, DeliveryHolder {
       const settling = new Set(this.#pending.map((each) => each.delivery))
       const unsettled = [...this.#held].filter((delivery) => !settling.has(delivery))
       for (const delivery of unsettled) delivery.lose()
-      await this.#requeue(unsettled.toReversed(), 'front')
+      await requeueHeld(this.#broker, unsettled.toReversed(), 'front')
     } catch (error) {
       this.#broker.logger.warn(
         `Could not give back ${this.#held.size} messages; they are delivered again after the visibility timeout: ${String(error)}`,
@@ -574,8 +539,4 @@ export class RedisSubscription implements Subscription, DeliveryHolder {
       this.#onClosed()
     }
   }
-}
-
-function settledOf(digit: string | undefined, retried: boolean): Settled {
-  return digit === '1' || (digit === '2' && retried) ? 'ok' : 'lost'
 }

@@ -13,6 +13,8 @@ export interface DeliveryHolder {
   readonly store: SqliteStore
   /** The delivery is being settled: its place in the prefetch is free. */
   settling(delivery: SqliteDelivery): void
+  /** Its settlement is part of the transaction that is being made; called again when that is repeated. */
+  settled(delivery: SqliteDelivery): void
   /** It could not be settled after all and is still held. */
   unsettled(delivery: SqliteDelivery): void
 }
@@ -88,6 +90,7 @@ export class SqliteDelivery implements Delivery {
     const { store } = this.#holder
     const committed = store.submit<Settled>(
       (tx) => {
+        this.#holder.settled(this)
         if (store.session !== this.#session || !release(tx, this.#session.peer, this.stored.seq)) return 'lost'
         change(tx)
         return 'ok'

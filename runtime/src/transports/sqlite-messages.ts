@@ -107,10 +107,17 @@ export function takeMessages(
       tries: integer(row['tries']),
       body: row['body'],
     }))
-  for (const { seq, priority } of taken) {
-    tx.run('delete from ready where queue=? and prio=? and seq=?', queue.id, priority, seq)
-    tx.run('insert into held(peer, seq) values(?,?)', peer, seq)
-  }
+  const last = taken.at(-1)
+  if (last === undefined) return taken
+  // What was taken is the head of the queue up to its last row: two statements move it, however many rows it has.
+  tx.run(
+    'insert into held(peer, seq) select ?, seq from ready where queue=? and (prio, seq) <= (?, ?)',
+    peer,
+    queue.id,
+    last.priority,
+    last.seq,
+  )
+  tx.run('delete from ready where queue=? and (prio, seq) <= (?, ?)', queue.id, last.priority, last.seq)
   return taken
 }
 

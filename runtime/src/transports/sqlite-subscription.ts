@@ -34,6 +34,8 @@ export class SqliteSubscription implements Subscription, DeliveryHolder {
   readonly #directory: QueueDirectory
   readonly #onDeliveries: (deliveries: readonly Delivery[]) => void
   readonly #unsettled = new Set<SqliteDelivery>()
+  /** Settled by their holder, but not yet in the file: a claim must not run ahead of a queue of settlements. */
+  readonly #leaving = new Set<SqliteDelivery>()
   readonly #stops: (() => unknown)[] = []
   #queues: readonly string[]
   #prefetch: number
@@ -116,10 +118,16 @@ export class SqliteSubscription implements Subscription, DeliveryHolder {
 
   settling(delivery: SqliteDelivery): void {
     this.#unsettled.delete(delivery)
+    this.#leaving.add(delivery)
     this.#claim()
   }
 
+  settled(delivery: SqliteDelivery): void {
+    this.#leaving.delete(delivery)
+  }
+
   unsettled(delivery: SqliteDelivery): void {
+    this.#leaving.delete(delivery)
     this.#unsettled.add(delivery)
   }
 
@@ -153,9 +161,11 @@ export class SqliteSubscription implements Subscription, DeliveryHolder {
   // What was held is another's, or gone with its file.
   #forget(): void {
     this.#unsettled.clear()
+    this.#leaving.clear()
     this.#wake()
   }
 
+  /** Room for messages once everything that was settled is in the file. */
   #room(): number {
     return this.#prefetch === 0 ? mostAtOnce : Math.min(mostAtOnce, this.#prefetch - this.#unsettled.size)
   }
@@ -180,7 +190,10 @@ export class SqliteSubscription implements Subscription, DeliveryHolder {
       if (claim.isShort) this.#wakeAt(claim.nextDueMs)
       await this.#deliver(claim)
     } catch (error) {
-      if (this.store.state === 'closed') return
+      if (this.store.state === 'closed') {
+        this.#isPaused = true
+        return
+      }
       this.store.logger.warn(
         `Could not take messages from ${this.store.path}; trying again in ${retryMs / 1000} s. Nothing is lost, tasks start late.`,
         { error },
@@ -194,7 +207,7 @@ export class SqliteSubscription implements Subscription, DeliveryHolder {
     const { session } = this.store
     if (session === undefined || !this.store.presence.isListed(tx, session)) return undefined
     promoteDue(tx, this.store.clock.now())
-    const room = this.#isPaused ? 0 : this.#room()
+    const room = this.#isPaused ? 0 : Math.max(0, this.#room() - this.#leaving.size)
     const taken = this.#takeFairly(tx, session.peer, room)
     const isShort = taken.length < room
     return { session, taken, isShort, nextDueMs: isShort ? earliestDue(tx) : undefined, wakes: this.#wakes }

@@ -10,7 +10,14 @@ const celeryNames: ReadonlySet<string> = new Set([
 ])
 const billiardNames: ReadonlySet<string> = new Set(['SoftTimeLimitExceeded', 'TimeLimitExceeded', 'WorkerLostError'])
 const sharedWithPython: ReadonlySet<string> = new Set(['SyntaxError', 'TypeError'])
-const ecmaScript: ReadonlySet<string> = new Set(['Error', 'RangeError', 'ReferenceError', 'EvalError', 'URIError', 'AggregateError'])
+const ecmaScript: ReadonlySet<string> = new Set([
+  'Error',
+  'RangeError',
+  'ReferenceError',
+  'EvalError',
+  'URIError',
+  'AggregateError',
+])
 
 /**
  * Module for an error class that was thrown here; `ownModule` for the user's own classes.

@@ -126,7 +126,8 @@ export class Consumer {
 
   #learn(runMs: number): void {
     if (this.#deps.prefetchMultiplier !== 'auto') return
-    this.#meanRunMs = this.#meanRunMs === undefined ? runMs : this.#meanRunMs + weightOfNewest * (runMs - this.#meanRunMs)
+    this.#meanRunMs =
+      this.#meanRunMs === undefined ? runMs : this.#meanRunMs + weightOfNewest * (runMs - this.#meanRunMs)
     const wanted = this.#meanRunMs < shortTaskMs ? shortTaskMultiplier : 1
     if (wanted === this.#multiplier) return
     this.#multiplier = wanted

@@ -40,9 +40,11 @@ const commands: Readonly<Record<string, Handler>> = {
   active: (worker) => worker.active().map((one) => taskInfoToDict(infoOf(worker, one))),
   reserved: (worker) => worker.reserved().map((one) => taskInfoToDict(infoOf(worker, one))),
   scheduled: (worker) =>
-    worker.scheduled().map((one) =>
-      scheduledToDict({ eta: isoTime(one.message.etaMs ?? 0), priority: 6, request: infoOf(worker, one) }),
-    ),
+    worker
+      .scheduled()
+      .map((one) =>
+        scheduledToDict({ eta: isoTime(one.message.etaMs ?? 0), priority: 6, request: infoOf(worker, one) }),
+      ),
   registered: (worker) => worker.registered(),
   stats: (worker) => statsToDict(worker.stats()),
   report: (worker) => ({ ok: worker.report() }),

@@ -230,7 +230,8 @@ export class Worker {
       scheduled: () => consumer.scheduled(),
       registered: () => this.#app.registry.names(),
       stats: () => this.#stats(running),
-      report: () => `tq ${version}, Node ${process.version}, ${Math.round(freemem() / 2 ** 20)} of ${Math.round(totalmem() / 2 ** 20)} MB free`,
+      report: () =>
+        `tq ${version}, Node ${process.version}, ${Math.round(freemem() / 2 ** 20)} of ${Math.round(totalmem() / 2 ** 20)} MB free`,
       clock: () => this.#app.lamport.value,
       revoked: () => this.#revoked.ids(),
       revoke: (ids) => this.#revoked.add(ids),

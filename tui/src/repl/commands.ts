@@ -97,7 +97,10 @@ export function commandOf(line: string): { readonly run: (session: Session) => P
 }
 
 function suggestion(name: string): string {
-  const near = Object.keys(commands).find((known) => known.startsWith(name.slice(0, 3)))
+  const shared = (known: string): number => [...known].findIndex((letter, i) => letter !== name[i])
+  const [near] = Object.keys(commands)
+    .filter((known) => known.startsWith(name.slice(0, 2)))
+    .toSorted((a, b) => shared(b) - shared(a) || a.length - b.length)
   return near === undefined ? '.help lists them.' : `Did you mean ${near}?`
 }
 
@@ -117,7 +120,8 @@ function helpText(): string {
 
 function exampleText(tasks: readonly TaskLine[]): string {
   const task = tasks.find(({ binding }) => binding !== undefined)
-  const name = task?.binding ?? 'add'
+  if (task?.binding === undefined) return 'There are no tasks in scope. .tasks lists those of the app.'
+  const name = task.binding
   return [
     `${name}?`.padEnd(36) + 'what it takes and where it is',
     `${name}.delay(…)`.padEnd(36) + 'send it and follow the result',
@@ -131,7 +135,7 @@ function taskTable(tasks: readonly TaskLine[]): string {
   if (tasks.length === 0) return 'The app has no tasks.'
   const rows = tasks.map((task) => {
     const signature = task.signature.startsWith(task.name) ? task.signature : `${task.name}${task.signature}`
-    return [task.binding ?? '-', signature, task.place ?? '', task.queue] as const
+    return [task.binding ?? '-', signature, task.place ?? '', task.queue ?? ''] as const
   })
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows

@@ -127,7 +127,7 @@ function memberNames(value: unknown): readonly string[] {
   let object: unknown = value
   while ((typeof object === 'object' || typeof object === 'function') && object !== null && !types.isProxy(object)) {
     // A long array's own names are its indexes: useless here, and slow to list.
-    if (Array.isArray(object) || ArrayBuffer.isView(object)) names.push('length')
+    if ((Array.isArray(object) && object !== Array.prototype) || ArrayBuffer.isView(object)) names.push('length')
     else names.push(...Object.getOwnPropertyNames(object))
     object = Object.getPrototypeOf(object)
   }

@@ -27,6 +27,8 @@ export interface ScreenState {
   readonly preview?: string | undefined
   /** Set while an input is evaluated: what the status line says, once there is something to say. */
   readonly running?: { readonly status: string } | undefined
+  /** The session is over: nothing live is left on the screen. */
+  readonly isOver?: boolean | undefined
 }
 
 /** What the controller needs of the terminal. */
@@ -141,7 +143,7 @@ export class ReplController {
       case 'cancel':
         return this.#cancel()
       case 'endOfInput':
-        if (editor.text === '') return this.#ports.exit(0)
+        if (editor.text === '') return this.#leave()
         return this.#edit({ do: 'delete' })
       case 'clearScreen':
         return this.#ports.clear()
@@ -197,6 +199,11 @@ export class ReplController {
     else await this.#apply(await command.run(this.#session))
   }
 
+  #leave(): void {
+    this.#set({ isOver: true })
+    this.#ports.exit(0)
+  }
+
   async #isUnfinished(text: string): Promise<boolean> {
     return (await this.#session.engine.request({ op: 'check', code: text })).state === 'unfinished'
   }
@@ -214,7 +221,7 @@ export class ReplController {
     if (result.problem !== undefined) this.#printError(result.problem)
     if (result.text !== undefined && result.text !== '') this.#print(result.text)
     if (result.effect === 'clear') this.#ports.clear()
-    if (result.effect === 'exit') this.#ports.exit(0)
+    if (result.effect === 'exit') return this.#leave()
     if (result.page !== undefined) await this.#ports.page(cleanOutput(result.page))
     for (const again of result.replay ?? []) {
       this.#echo(again)

@@ -123,11 +123,11 @@ function splice(state: EditorState, from: number, to: number, text: string): Edi
   let next = state.text.slice(0, from) + typed + state.text.slice(to)
   let cursor = from + typed.length
   // A closing bracket as the first thing of a line steps back to where its block began.
-  const start = lineStart(next, cursor)
-  if (/^[)\]}]$/u.test(typed) && /^ +[)\]}]$/u.test(next.slice(start, cursor))) {
-    const indent = Math.max(0, cursor - start - 1 - indentWidth)
-    next = next.slice(0, start) + ' '.repeat(indent) + next.slice(cursor - 1)
-    cursor = start + indent + 1
+  const start = lineStart(state.text, from)
+  const indent = state.text.slice(start, from)
+  if (/^[)\]}][^\n]*$/u.test(typed) && /^ {2,}$/u.test(indent)) {
+    next = next.slice(0, start) + next.slice(start + indentWidth)
+    cursor -= indentWidth
   }
   return { ...state, text: next, cursor, goal: undefined }
 }

@@ -35,7 +35,7 @@ const stateAfterMs = 300
 export class Engine {
   readonly #ports: EnginePorts
   readonly #evaluator = new Evaluator()
-  readonly #foreign = [ownFolder()]
+  readonly #foreign = foreignFolders()
   #modules: ProjectModules | undefined
   #projectFolder = process.cwd()
   #started: Promise<Ready> | undefined
@@ -83,7 +83,12 @@ export class Engine {
   }
 
   async #answer(request: Exclude<Request, { op: 'interrupt' }>): Promise<Answers[keyof Answers]> {
-    if (request.op === 'start') return (this.#started = this.#start(request.options))
+    if (request.op === 'start') {
+      this.#started = this.#start(request.options)
+      // Loads Node's TypeScript parser while the first input is typed.
+      setImmediate(() => void this.#started?.then(() => this.#check('0')).catch(() => undefined))
+      return this.#started
+    }
     if (request.op === 'check') return { state: await this.#check(request.code) }
     await this.#started
     switch (request.op) {
@@ -406,8 +411,16 @@ function swapFor(js: string, error: unknown): string | undefined {
   return name === undefined ? undefined : swapDeclaration(js, name)
 }
 
-function ownFolder(): string {
-  return dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+/** Where tq's own code is: this package, and tq-runtime beside it or in a project. */
+function foreignFolders(): readonly string[] {
+  const own = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+  const folders = [`${own}/`, '/node_modules/tq-runtime/', '/node_modules/tq-tui/']
+  try {
+    folders.push(`${dirname(dirname(fileURLToPath(import.meta.resolve('tq-runtime/loader'))))}/`)
+  } catch {
+    // not installed: then it has no frames either
+  }
+  return folders
 }
 
 function nearestPackage(folder: string): string {

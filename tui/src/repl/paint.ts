@@ -28,8 +28,11 @@ export function paint(state: EditorState, options: PaintOptions): Painted {
   let row = ''
   let width = 0
   let style = ''
-  const breakRow = (): void => {
-    rows.push(row + (style === '' ? '' : reset))
+  const more = `${' '.repeat(Math.max(0, indent - 2))}${indent >= 2 ? '… ' : ''}`
+  let lead = options.prompt
+  const breakRow = (next: string): void => {
+    rows.push(lead + row + (style === '' ? '' : reset))
+    lead = next
     row = style
     width = 0
   }
@@ -37,12 +40,12 @@ export function paint(state: EditorState, options: PaintOptions): Painted {
   for (const { segment, index } of segments) {
     if (index === state.cursor) cursor = { x: indent + width, y: rows.length }
     if (segment === '\n') {
-      breakRow()
+      breakRow(more)
       continue
     }
     const cells = stringWidth(segment)
     if (width + cells > room) {
-      breakRow()
+      breakRow(' '.repeat(indent))
       if (index === state.cursor) cursor = { x: indent, y: rows.length }
     }
     const wanted = styles[index] ?? ''
@@ -52,19 +55,14 @@ export function paint(state: EditorState, options: PaintOptions): Painted {
     width += cells
   }
   if (state.cursor >= state.text.length) cursor = { x: indent + width, y: rows.length }
-  breakRow()
-  return windowed(withPrompt(rows, options.prompt, indent), cursor, options.rows)
+  breakRow('')
+  return windowed(rows, cursor, options.rows)
 }
 
 /** The block as it goes into the scrollback, without cursor and window. */
 export function paintWhole(text: string, options: Omit<PaintOptions, 'rows'>): string {
   const state: EditorState = { text, cursor: text.length, killed: '', history: [], at: 0, draft: '' }
   return paint({ ...state, cursor: -1 }, { ...options, rows: Number.POSITIVE_INFINITY }).rows.join('\n')
-}
-
-function withPrompt(rows: readonly string[], prompt: string, indent: number): readonly string[] {
-  const more = `${' '.repeat(Math.max(0, indent - 2))}${indent >= 2 ? '… ' : ''}`
-  return rows.map((row, i) => (i === 0 ? prompt : more) + row)
 }
 
 function windowed(rows: readonly string[], cursor: Painted['cursor'], limit: number): Painted {

@@ -44,7 +44,8 @@ export interface TaskLine {
   readonly signature: string
   readonly place?: string | undefined
   readonly file?: string | undefined
-  readonly queue: string
+  /** Undefined where a router decides for each call. */
+  readonly queue?: string | undefined
   /** The name under which the task is in scope, when it has one. */
   readonly binding?: string | undefined
 }

@@ -19,6 +19,7 @@ export function ReplView({ controller, colours }: ReplViewProps): ReactNode {
     for (const press of pressesOf(input, key)) controller.key(press)
   })
   usePaste((text) => controller.paste(text))
+  if (state.isOver === true) return undefined
   if (state.running !== undefined) return <Running status={state.running.status} />
   return <Editor state={state} columns={columns} rows={rows} colours={colours} />
 }

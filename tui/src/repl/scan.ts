@@ -17,6 +17,8 @@ export interface Scan {
   readonly pairs: ReadonlyMap<number, number>
   /** The text stops inside something: a bracket, a template, a comment, after an operator. */
   readonly open: boolean
+  /** A bracket closes what is not open: nothing that follows can mend it. */
+  readonly mismatched: boolean
   /** Brackets open at the end of the text. */
   readonly depth: number
 }
@@ -31,6 +33,7 @@ export function scan(text: string): Scan {
   const stack: { readonly bracket: string; readonly at: number }[] = []
   let at = 0
   let unclosed = false
+  let mismatched = false
   for (const token of jsTokens(text)) {
     const value = token.value
     const closer = closers.has(value) || token.type === 'TemplateMiddle' || token.type === 'TemplateTail'
@@ -39,7 +42,7 @@ export function scan(text: string): Scan {
       if (top !== undefined && (openers[top.bracket] ?? '}') === value[0]) {
         stack.pop()
         pairs.set(at, top.at).set(top.at, at)
-      }
+      } else mismatched = true
     }
     tokens.push({
       kind: kindOf(token.type, value),
@@ -57,7 +60,7 @@ export function scan(text: string): Scan {
   }
   const last = tokens.findLast(isSignificant)
   const dangling = last !== undefined && last.kind === 'punctuation' && !endsExpression.has(last.text)
-  return { tokens, pairs, open: stack.length > 0 || unclosed || dangling, depth: stack.length }
+  return { tokens, pairs, open: stack.length > 0 || unclosed || dangling, mismatched, depth: stack.length }
 }
 
 /** Neither space nor comment. */

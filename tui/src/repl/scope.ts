@@ -10,7 +10,7 @@ export interface ReplTask {
     readonly signature: string
     readonly file?: string | undefined
     readonly line?: number | undefined
-    readonly queue: string
+    readonly queue?: string | undefined
   }
 }
 
@@ -58,5 +58,6 @@ export function taskLine(task: ReplTask, projectFolder: string, binding?: string
 /** `math.add(x: number, y: number): number        src/tasks/math.ts:7   queue celery` */
 export function describeTask(line: TaskLine): string {
   const signature = line.signature.startsWith(line.name) ? line.signature : `${line.name}${line.signature}`
-  return [signature, `${line.place ?? ''}   queue ${line.queue}`.trim()].join('        ')
+  const rest = [line.place, line.queue === undefined ? undefined : `queue ${line.queue}`].filter((part) => part !== undefined)
+  return [signature, rest.join('   ')].join('        ').trimEnd()
 }

@@ -81,15 +81,15 @@ function strip(code: string, shape: Scan): Stripped {
   }
 }
 
-/** Node's parser shows a caret under what it did not expect; none means that it came to the end of the input. */
+/**
+ * Node's parser shows a caret under what it did not expect; none means that it came to the end of the input. Some mistakes at
+ * the very end have a caret all the same (`1 +` in a template hole): the token scan tells those.
+ */
 function judge(error: Error, code: string, shape: Scan): Stripped {
   const head = (error.stack ?? '').split('\n\n')[0] ?? ''
   const caret = /^( *)\^+$/mu.exec(head)
-  if (caret === null || error.message === 'Unterminated template' || shape.open) {
-    // A scan that is open while the parser stands in the middle of the text has found the true mistake later than the parser.
-    if (caret === null || error.message === 'Unterminated template' || caretAtEnd(head, code))
-      return { kind: 'unfinished' }
-  }
+  const atEnd = caret === null || error.message === 'Unterminated template' || (shape.open && caretAtEnd(head, code))
+  if (atEnd && !shape.mismatched) return { kind: 'unfinished' }
   const line = Number(/:(\d+)/u.exec(head)?.[1] ?? 1)
   const source = code.split('\n')[line - 1] ?? ''
   const column = (caret?.[1]?.length ?? 0) + 1

@@ -1,20 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { type Instance, render, useApp, useStdout } from 'ink'
-import { type ReactNode, useEffect } from 'react'
+import type { Instance } from 'ink'
 import { ReplController } from './controller.ts'
+import { withLightInk } from './light-ink.ts'
+import type { Suspend, Terminal } from './mount.tsx'
 import type { StartOptions } from './protocol.ts'
-import { ReplView } from './repl-view.tsx'
 
 export interface ScreenOptions {
   readonly start: StartOptions
   readonly keepHistory: boolean
-}
-
-/** A terminal that a REPL can be shown on: the process's own, or a test's. */
-export interface Terminal {
-  readonly stdin: NodeJS.ReadStream
-  readonly stdout: NodeJS.WriteStream
-  readonly colours: boolean
 }
 
 /** The REPL on a terminal, from the first prompt to the restored terminal. The engine's process starts in the constructor. */
@@ -49,36 +42,21 @@ export class ReplScreen {
 
   /** Resolves with the exit code when the terminal is restored. */
   async run(options: ScreenOptions): Promise<number> {
-    const { stdin, stdout, colours } = this.#terminal
     const release = guard((code, message) => {
       this.#ink?.unmount()
       if (message !== undefined) process.stderr.write(`${message}\n`)
       process.exit(code)
     })
-    const attach = (write: (text: string) => void, suspend: Suspend): void => {
+    const started = this.#controller.start(options.start, options.keepHistory).catch((error: unknown) => {
+      this.#print(`${error instanceof Error ? error.message : String(error)}\n`)
+      this.#exit.resolve(1)
+    })
+    const { mount } = await withLightInk(() => import('./mount.tsx'))
+    this.#ink = mount(this.#terminal, this.#controller, (write, suspend) => {
       this.#write = write
       this.#suspend = suspend
       if (this.#early !== '') write(this.#early)
       this.#early = ''
-    }
-    this.#ink = render(
-      <Attached attach={attach}>
-        <ReplView controller={this.#controller} colours={colours} />
-      </Attached>,
-      // `interactive` said by us: Ink would take any CI in the environment for a pipe.
-      {
-        stdin,
-        stdout,
-        interactive: true,
-        exitOnCtrlC: false,
-        patchConsole: false,
-        incrementalRendering: true,
-        maxFps: 60,
-      },
-    )
-    const started = this.#controller.start(options.start, options.keepHistory).catch((error: unknown) => {
-      this.#print(`${error instanceof Error ? error.message : String(error)}\n`)
-      this.#exit.resolve(1)
     })
     const code = await this.#exit.promise
     await this.#ink.waitUntilRenderFlush()
@@ -122,21 +100,6 @@ export class ReplScreen {
         }),
     )
   }
-}
-
-type Suspend = (work: () => Promise<void>) => Promise<void>
-
-interface AttachedProps {
-  readonly attach: (write: (text: string) => void, suspend: Suspend) => void
-  readonly children: ReactNode
-}
-
-/** Hands out what Ink gives to components only: writing above the frame, lending the terminal to another program. */
-function Attached({ attach, children }: AttachedProps): ReactNode {
-  const { write } = useStdout()
-  const { suspendTerminal } = useApp()
-  useEffect(() => attach(write, suspendTerminal), [attach, write, suspendTerminal])
-  return children
 }
 
 function processTerminal(): Terminal {

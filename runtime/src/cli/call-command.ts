@@ -1,0 +1,167 @@
+import { readFileSync } from 'node:fs'
+import type { AsyncResult } from '../app/async-result.ts'
+import type { TqApp } from '../app/tq.ts'
+import { TimeoutError, TqError } from '../core/errors.ts'
+import { deferred } from '../core/lifecycle.ts'
+import { errorOf } from '../app/async-result.ts'
+import { CommandEnd, exitCodes } from './exit-codes.ts'
+import type { CallFlags, ResultFlags } from './main.ts'
+import { openApp } from './open-app.ts'
+import { type Output, printable, toJson } from './output.ts'
+
+const noticeMs = 3000
+
+/** `tq call`: sends, waits, prints the value. Exit 3 when the task failed, 4 when nothing came in time. */
+export async function runCall(task: string, words: readonly string[], flags: CallFlags, output: Output): Promise<void> {
+  const app = await openApp(flags)
+  try {
+    const args = readArgs(words, flags.args)
+    const kwargs = readObject(flags.kwargs)
+    known(app, task, args, kwargs, flags.broker !== undefined)
+    if (flags.eager) app.eager = true
+    else if (flags.wait) await startWorker(app, flags.queue, output)
+    const { countdown, eta, expires, queue, priority, taskId } = flags
+    const result = await app.sendTask(task, args, kwargs, { countdown, eta, expires, queue, priority, taskId })
+    if (!flags.wait) {
+      output.data(flags.json ? toJson({ id: result.id }) : result.id)
+      return
+    }
+    await printResult(app, result, flags, output)
+  } finally {
+    await app.close()
+  }
+}
+
+/** A name that the project does not know is a mistake unless another service may have it. */
+function known(
+  app: TqApp,
+  name: string,
+  args: readonly unknown[],
+  kwargs: Record<string, unknown>,
+  foreign: boolean,
+): void {
+  const task = app.registry.get(name)
+  if (task) {
+    if (!task.definition.external) task.bindArguments(args, kwargs)
+    return
+  }
+  const near = app.registry.nearest(name)
+  if (near !== undefined && !foreign) {
+    throw new CommandEnd(
+      exitCodes.usage,
+      `There is no task '${name}' here. Did you mean '${near}'? \`tq tasks\` lists all.`,
+    )
+  }
+}
+
+async function startWorker(app: TqApp, queue: string | undefined, output: Output): Promise<void> {
+  const { started, hostname } = await app.ensureWorker(queue)
+  if (started) output.note(`No worker was running: started ${hostname} for this call. \`tq worker\` keeps one.`)
+}
+
+/** `tq result ID`. Exit 3 for a failed task, 4 when it is not ready. */
+export async function runResult(id: string, flags: ResultFlags, output: Output): Promise<void> {
+  const app = await openApp(flags)
+  try {
+    const result = app.result(id)
+    if (flags.traceback) {
+      output.data(printable((await result.traceback()) ?? ''))
+      return
+    }
+    if (flags.wait) return await printResult(app, result, flags, output)
+    const meta = await result.meta()
+    if (flags.json) output.data(toJson(meta ?? { id, state: 'PENDING' }))
+    if (!meta)
+      throw new CommandEnd(exitCodes.timedOut, `Nothing is stored for ${id}: it waits, runs untracked, or is unknown.`)
+    const error = errorOf(meta)
+    if (error) throw new CommandEnd(exitCodes.taskFailed, printable(error.message))
+    if (!flags.json) output.data(printable(shown(meta.result)))
+  } finally {
+    await app.close()
+  }
+}
+
+async function printResult(
+  app: TqApp,
+  result: AsyncResult<unknown>,
+  flags: { readonly timeout?: number; readonly json?: boolean },
+  output: Output,
+): Promise<void> {
+  const stop = new AbortController()
+  const interrupted = (): void =>
+    stop.abort(new CommandEnd(exitCodes.interrupted, `Not waiting any longer; task ${result.id} goes on.`))
+  process.once('SIGINT', interrupted)
+  const watch = app.eager ? undefined : app.clock.timer(noticeMs, () => void giveUpWithoutWorker(app, stop))
+  try {
+    const value = await result.get({ timeout: flags.timeout, signal: stop.signal })
+    output.data(flags.json ? toJson(await result.meta()) : printable(shown(value)))
+  } catch (error) {
+    if (error instanceof CommandEnd) throw error
+    if (error instanceof TimeoutError) throw new CommandEnd(exitCodes.timedOut, error.message)
+    if (error instanceof TqError) {
+      if (flags.json) output.data(toJson(await result.meta()))
+      throw new CommandEnd(exitCodes.taskFailed, printable(error.message))
+    }
+    throw error
+  } finally {
+    watch?.cancel()
+    process.removeListener('SIGINT', interrupted)
+  }
+}
+
+/** Nothing is started on a server's broker: after 3 s the cause is named. */
+async function giveUpWithoutWorker(app: TqApp, stop: AbortController): Promise<void> {
+  const replies = await app.control.ping().catch(() => ({}))
+  if (Object.keys(replies).length > 0) return
+  const text = `No worker answers on ${app.brokerName()}, so nobody runs the task. Start one: tq worker. It stays in its queue until then.`
+  stop.abort(new CommandEnd(exitCodes.timedOut, text))
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : toJson(value)
+}
+
+function readArgs(words: readonly string[], json: string | undefined): readonly unknown[] {
+  if (json === undefined) return words.map(readWord)
+  if (words.length > 0)
+    throw new CommandEnd(exitCodes.usage, 'Give arguments either as words or with --args, not both.')
+  const parsed = readJson(json === '-' ? readFileSync(0, 'utf8') : json, '--args')
+  if (!Array.isArray(parsed)) throw new CommandEnd(exitCodes.usage, 'Expected --args to be a JSON list, e.g. [2, 2].')
+  return parsed
+}
+
+function readWord(word: string): unknown {
+  try {
+    return JSON.parse(word)
+  } catch {
+    return word
+  }
+}
+
+function readObject(json: string | undefined): Record<string, unknown> {
+  if (json === undefined) return {}
+  const parsed = readJson(json, '--kwargs')
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    throw new CommandEnd(exitCodes.usage, 'Expected --kwargs to be a JSON object, e.g. {"x": 2}.')
+  }
+  return { ...parsed }
+}
+
+function readJson(text: string, flag: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new CommandEnd(
+      exitCodes.usage,
+      `${flag} is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+}
+
+/** Resolves never: for commands that end by a signal. */
+export function untilInterrupted(): Promise<void> {
+  const ended = deferred<void>()
+  process.once('SIGINT', () => ended.resolve())
+  process.once('SIGTERM', () => ended.resolve())
+  return ended.promise
+}

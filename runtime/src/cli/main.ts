@@ -1,0 +1,226 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { TqError } from '../core/errors.ts'
+import { version } from '../core/version.ts'
+import { CommandEnd, exitCodes } from './exit-codes.ts'
+import { type Output, processOutput } from './output.ts'
+
+/** Runs one command line; the process ends with the code in `process.exitCode`. Commands are imported when they are called. */
+export async function main(argv: readonly string[], output: Output = processOutput): Promise<void> {
+  try {
+    await program(output).parseAsync([...argv], { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error, output)
+  }
+}
+
+function report(error: unknown, output: Output): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+  if (error instanceof CommandEnd) {
+    if (error.message !== '') output.note(error.message)
+    return error.exitCode
+  }
+  if (error instanceof TqError) output.note(error.message)
+  else output.note(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  return exitCodes.error
+}
+
+function program(output: Output): Command {
+  const tq = new Command('tq')
+    .description('Celery for TypeScript: tasks, queues and workers.')
+    .version(version, '-V, --version')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => output.data(text.replace(/\n$/, '')),
+      writeErr: (text) => output.note(text.replace(/\n$/, '')),
+    })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  tq worker                      run the project's tasks
+  tq call math.add 2 2           call a task and print its result
+  tq status                      which workers are alive
+  tq events --dump               what happens, as it happens`,
+    )
+
+  command(tq, 'worker', 'Run tasks until told to stop.')
+    .option('-n, --hostname <name>', 'node name; %h host, %n its first part', 'celery@%h')
+    .option('-c, --concurrency <n>', 'tasks at once', count)
+    .addOption(new Option('-P, --pool <pool>', 'how tasks run').choices(['async']).default('async'))
+    .option('-Q, --queues <names>', 'queues to consume, with commas between', names)
+    .option('-E, --task-events', 'send task events')
+    .option('--prefetch-multiplier <n>', 'messages held per slot; 0 is no limit', count)
+    .addOption(levels('info'))
+    .option('--ephemeral', 'end 60 s after the last task, or with the parent process')
+    .action(async (flags: WorkerFlags, self: Command) => {
+      const { runWorker } = await import('./worker-command.ts')
+      await runWorker(all(flags, self), output)
+    })
+
+  command(tq, 'call <task> [args...]', 'Call a task; arguments are JSON where they parse, else text.')
+    .option('-a, --args <json>', 'arguments as a JSON list, - for standard input')
+    .option('-k, --kwargs <json>', 'keyword arguments as a JSON object')
+    .option('--no-wait', 'print the id instead of waiting for the result')
+    .option('-t, --timeout <s>', 'how long to wait', seconds)
+    .option('--countdown <s>', 'seconds until it may run', seconds)
+    .option('--eta <time>', 'not before this time (ISO 8601)', date)
+    .option('--expires <s>', 'seconds until it is revoked', seconds)
+    .option('-q, --queue <name>')
+    .option('--priority <n>', '', count)
+    .option('--task-id <id>')
+    .option('--eager', 'run it here instead of sending it')
+    .action(async (task: string, args: string[], flags: CallFlags, self: Command) => {
+      const { runCall } = await import('./call-command.ts')
+      await runCall(task, args, all(flags, self), output)
+    })
+
+  command(tq, 'result <id>', 'Print the result of a task.')
+    .option('--wait', 'wait until it is ready')
+    .option('-t, --timeout <s>', 'how long to wait', seconds)
+    .option('--traceback', 'print the traceback instead')
+    .action(async (id: string, flags: ResultFlags, self: Command) => {
+      const { runResult } = await import('./call-command.ts')
+      await runResult(id, all(flags, self), output)
+    })
+
+  command(tq, 'status', 'Which workers answer.')
+    .option('-t, --timeout <s>', 'how long to wait for each answer', seconds, 1)
+    .option('-d, --destination <names>', 'ask only these', names)
+    .action(async (flags: StatusFlags, self: Command) => {
+      const { runStatus } = await import('./inspect-command.ts')
+      await runStatus(all(flags, self), output)
+    })
+
+  command(tq, 'events', 'Print events as they come.')
+    .option('-d, --dump', 'as lines (the console is tq-tui)')
+    .action(async (flags: AppLineFlags, self: Command) => {
+      const { runEvents } = await import('./events-command.ts')
+      await runEvents(all(flags, self), output)
+    })
+
+  command(tq, 'tasks', 'The tasks of the project.').action(async (flags: AppLineFlags, self: Command) => {
+    const { runTasks } = await import('./inspect-command.ts')
+    await runTasks(all(flags, self), output)
+  })
+
+  command(tq, 'queues', 'What waits in the queues.').action(async (flags: AppLineFlags, self: Command) => {
+    const { runQueues } = await import('./queue-commands.ts')
+    await runQueues(all(flags, self), output)
+  })
+
+  command(tq, 'purge', 'Delete what waits in the queues.')
+    .option('-Q, --queues <names>', 'default: the default queue', names)
+    .option('-f, --force', 'do not ask')
+    .action(async (flags: PurgeFlags, self: Command) => {
+      const { runPurge } = await import('./queue-commands.ts')
+      await runPurge(all(flags, self), output)
+    })
+
+  command(tq, 'report', 'Versions and settings, without secrets.').action(
+    async (flags: AppLineFlags, self: Command) => {
+      const { runReport } = await import('./inspect-command.ts')
+      await runReport(all(flags, self), output)
+    },
+  )
+  return tq
+}
+
+/** Flags of every command; `app` and its kin may stand before or after the command's name. */
+export interface AppLineFlags {
+  readonly app?: string
+  readonly broker?: string
+  readonly resultBackend?: string
+  readonly include?: readonly string[]
+  readonly json?: boolean
+}
+
+export interface WorkerFlags extends AppLineFlags {
+  readonly hostname: string
+  readonly concurrency?: number
+  readonly pool: 'async'
+  readonly queues?: readonly string[]
+  readonly taskEvents?: boolean
+  readonly prefetchMultiplier?: number
+  readonly loglevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly ephemeral?: boolean
+}
+
+export interface CallFlags extends AppLineFlags {
+  readonly args?: string
+  readonly kwargs?: string
+  readonly wait: boolean
+  readonly timeout?: number
+  readonly countdown?: number
+  readonly eta?: Date
+  readonly expires?: number
+  readonly queue?: string
+  readonly priority?: number
+  readonly taskId?: string
+  readonly eager?: boolean
+}
+
+export interface ResultFlags extends AppLineFlags {
+  readonly wait?: boolean
+  readonly timeout?: number
+  readonly traceback?: boolean
+}
+
+export interface StatusFlags extends AppLineFlags {
+  readonly timeout: number
+  readonly destination?: readonly string[]
+}
+
+export interface PurgeFlags extends AppLineFlags {
+  readonly queues?: readonly string[]
+  readonly force?: boolean
+}
+
+function command(tq: Command, usage: string, description: string): Command {
+  return tq
+    .command(usage)
+    .description(description)
+    .option('-A, --app <module>', 'app module, optionally :export; default: found in the project')
+    .option('-b, --broker <url>', 'broker; default: the app’s')
+    .option('--result-backend <url>', 'result backend; default: the app’s')
+    .option('-I, --include <globs>', 'further task modules, with commas between', names)
+    .option('--json', 'JSON on stdout and nothing else')
+    .allowExcessArguments(false)
+}
+
+// Commander types options loosely; the interfaces above are what the lines that declare them say.
+function all<F>(flags: F, self: Command): F {
+  return { ...flags, ...self.optsWithGlobals<F & object>() }
+}
+
+function levels(value: string): Option {
+  const option = new Option('-l, --loglevel <level>', 'what is logged')
+  return option.choices(['debug', 'info', 'warn', 'error', 'silent']).default(value)
+}
+
+function count(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number')
+  return value
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('expected seconds')
+  return value
+}
+
+function date(text: string): Date {
+  const value = new Date(text)
+  if (Number.isNaN(value.getTime())) throw new InvalidArgumentError('expected a time such as 2026-01-02T03:04:05Z')
+  return value
+}
+
+function names(text: string): readonly string[] {
+  const found = text
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '')
+  if (found.length === 0) throw new InvalidArgumentError('expected names with commas between')
+  return found
+}

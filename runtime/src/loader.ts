@@ -1,0 +1,1 @@
+export { loadApp, type LoadedApp, type LoadFailure, type LoadOptions } from './run/loader.ts'
