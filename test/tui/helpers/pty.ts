@@ -68,7 +68,7 @@ export class PtySession {
   }
 
   /** Resolves with the milliseconds it took until the screen is as asked; rejects with the screen after `timeoutMs`. */
-  async until(condition: string | ((screen: Emulator) => boolean), timeoutMs = 15_000): Promise<number> {
+  async until(condition: string | RegExp | ((screen: Emulator) => boolean), timeoutMs = 15_000): Promise<number> {
     const started = performance.now()
     const holds =
       typeof condition === 'string' ? (screen: Emulator): boolean => screen.text().includes(condition) : condition

@@ -201,10 +201,8 @@ export class Engine {
     if (input.kind === 'unfinished') return { incomplete: true }
     if (input.kind === 'wrong') return wrong({ ...input, kind: 'syntax' })
     if (input.empty) return { text: '', type: 'undefined', ...this.#state(ms()) }
-    if (/[.](?:delay|applyAsync)\s*\(/u.test(request.code)) {
-      this.#lastCall = request.code
-      void this.#seeToWorker()
-    }
+    if (/[.](?:delay|applyAsync)\s*\(/u.test(request.code)) void this.#seeToWorker()
+    if (taskCall.test(request.code)) this.#lastCall = request.code
     const current = { id: request.id, abort: new AbortController() }
     this.#current = current
     try {
@@ -357,7 +355,7 @@ export class Engine {
 
   /** The last `name.delay(…)` as a shell line. */
   async #asCli(): Promise<Answers['asCli']> {
-    const call = /([\p{ID_Start}$_][\p{ID_Continue}$.]*)[.](?:delay|applyAsync)\s*\(/u.exec(this.#lastCall)
+    const call = taskCall.exec(this.#lastCall)
     if (call?.[1] === undefined)
       return { text: '', problem: 'No task has been called yet: call one with .delay(…) first.' }
     const open = call.index + call[0].length - 1
@@ -376,6 +374,9 @@ export class Engine {
     return { text: `npx tq call ${task.value.taskName} --args '${json}' --wait` }
   }
 }
+
+/** `name.delay(` with the name as its first group. */
+const taskCall = /([\p{ID_Start}$_][\p{ID_Continue}$.]*)[.](?:delay|applyAsync)\s*\(/u
 
 const statementWords = new Set([
   'const',

@@ -82,12 +82,28 @@ function pressesOf(input: string, key: Key): readonly KeyPress[] {
   if (name !== undefined) return [{ input: '', name, ...modifiers }]
   if (key.ctrl || key.meta || input.length <= 1) return [{ input, ...modifiers }]
   return input
-    .split(/(\r\n?|\n|\t)/u)
+    .split(/(\r\n|[\u0000-\u001f\u007f])/u)
     .filter((part) => part !== '')
-    .map((part) => {
-      const special = part === '\t' ? 'tab' : /^[\r\n]/u.test(part) ? 'enter' : undefined
-      return { input: special === undefined ? part : '', name: special, ctrl: false, meta: false, shift: false }
-    })
+    .map(pressOf)
+}
+
+/** A run of characters, or one control character, from the middle of a chunk: Ink names only those that come alone. */
+function pressOf(part: string): KeyPress {
+  const plain = { ctrl: false, meta: false, shift: false }
+  const code = part.charCodeAt(0)
+  if (code >= 32 && code !== 127) return { input: part, ...plain }
+  const name = controlNames[code]
+  if (name !== undefined) return { input: '', name, ...plain }
+  return { input: String.fromCharCode(code + 96), ...plain, ctrl: true }
+}
+
+const controlNames: Readonly<Record<number, KeyName>> = {
+  8: 'backspace',
+  9: 'tab',
+  10: 'enter',
+  13: 'enter',
+  27: 'escape',
+  127: 'backspace',
 }
 
 function nameOf(key: Key): KeyName | undefined {

@@ -58,6 +58,8 @@ export function taskLine(task: ReplTask, projectFolder: string, binding?: string
 /** `math.add(x: number, y: number): number        src/tasks/math.ts:7   queue celery` */
 export function describeTask(line: TaskLine): string {
   const signature = line.signature.startsWith(line.name) ? line.signature : `${line.name}${line.signature}`
-  const rest = [line.place, line.queue === undefined ? undefined : `queue ${line.queue}`].filter((part) => part !== undefined)
+  const rest = [line.place, line.queue === undefined ? undefined : `queue ${line.queue}`].filter(
+    (part) => part !== undefined,
+  )
   return [signature, rest.join('   ')].join('        ').trimEnd()
 }
