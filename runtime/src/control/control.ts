@@ -66,6 +66,12 @@ export class Control {
     })
   }
 
+  /** How many workers answer to one node name within `timeoutMs`; more than one is a mistake. */
+  async countNamed(hostname: string, timeoutMs: number): Promise<number> {
+    const replies = await this.#mailbox.call('ping', {}, { destination: [hostname], timeoutMs, limit: 2 })
+    return replies.length
+  }
+
   inspect<Q extends InspectQuery>(query: Q, options: InspectOptions = {}): Promise<Replies<InspectAnswer[Q]>> {
     return this.#ask(query, questionArgs(query, options), options, inspectReaders[query])
   }

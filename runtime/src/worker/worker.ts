@@ -161,6 +161,7 @@ export class Worker {
     await heartbeat.start()
     await consumer.start()
     this.#watchIdle()
+    if (settings.workerEnableRemoteControl && !transport.features.embedded) void this.#warnOfTwin()
     logger.info(`${this.hostname} ready.`)
   }
 
@@ -171,6 +172,19 @@ export class Worker {
     return serveMailbox({ transport, hostname: this.hostname, lamport, logger }, (command, args) =>
       handleCommand(controlled, command, args),
     )
+  }
+
+  // A broker without a list of its peers cannot refuse a second worker of the same name; its answer gives it away.
+  async #warnOfTwin(): Promise<void> {
+    const { control, logger } = this.#app
+    try {
+      if ((await control.countNamed(this.hostname, 1000)) < 2) return
+      logger.warn(
+        `Another worker is called ${this.hostname}, too: remote control and monitors take the two for one. Give one of them another name (-n).`,
+      )
+    } catch (error) {
+      logger.debug(`Could not look for workers called ${this.hostname}.`, { error })
+    }
   }
 
   #watchIdle(): void {

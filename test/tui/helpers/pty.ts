@@ -70,8 +70,10 @@ export class PtySession {
   /** Resolves with the milliseconds it took until the screen is as asked; rejects with the screen after `timeoutMs`. */
   async until(condition: string | RegExp | ((screen: Emulator) => boolean), timeoutMs = 15_000): Promise<number> {
     const started = performance.now()
-    const holds =
-      typeof condition === 'string' ? (screen: Emulator): boolean => screen.text().includes(condition) : condition
+    const holds = (screen: Emulator): boolean => {
+      if (typeof condition === 'function') return condition(screen)
+      return typeof condition === 'string' ? screen.text().includes(condition) : condition.test(screen.text())
+    }
     const deadline = AbortSignal.timeout(timeoutMs)
     const late = new Promise<void>((resolve) => deadline.addEventListener('abort', () => resolve(), { once: true }))
     while (!holds(this.screen)) {

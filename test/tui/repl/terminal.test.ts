@@ -28,7 +28,7 @@ describe('tq-tui repl in a terminal', () => {
   }
 
   test('takes a block, and Ctrl-D leaves with 0 and the terminal as it was', async () => {
-    const pty = await started('stty -a > before; eval $TQ repl --no-app; echo "left $?"; stty -a > after')
+    const pty = await started('stty -a > before; eval $TQ; echo "left $?"; stty -a > after')
 
     pty.type('const f = () => {\r')
     await pty.until('  …')
@@ -86,7 +86,7 @@ describe('tq-tui repl in a terminal', () => {
     ['TERM', 143],
     ['HUP', 129],
   ])('SIG%s from outside restores the terminal and is told by the exit code', async (signal, code) => {
-    writeFileSync(join(folder, 'run.sh'), 'echo $$ > pid; eval "exec $TQ repl --no-app"\n')
+    writeFileSync(join(folder, 'run.sh'), 'echo $$ > pid; eval "exec $TQ"\n')
     const shell = 'stty -a > before; sh run.sh; echo "left $?"; stty -a > after'
     const pty = await started(shell)
 

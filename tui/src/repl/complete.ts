@@ -121,14 +121,14 @@ async function callHint(evaluator: Evaluator, text: string, tokens: readonly Sca
 
 const callMethods = new Set(['delay', 's', 'si', 'send'])
 
-/** Own names first, then those of the prototypes. */
+/** Own names first, then those of the prototypes, each level by the alphabet. */
 function memberNames(value: unknown): readonly string[] {
   const names: string[] = []
   let object: unknown = value
   while ((typeof object === 'object' || typeof object === 'function') && object !== null && !types.isProxy(object)) {
     // A long array's own names are its indexes: useless here, and slow to list.
     if ((Array.isArray(object) && object !== Array.prototype) || ArrayBuffer.isView(object)) names.push('length')
-    else names.push(...Object.getOwnPropertyNames(object))
+    else names.push(...Object.getOwnPropertyNames(object).toSorted())
     object = Object.getPrototypeOf(object)
   }
   return names
