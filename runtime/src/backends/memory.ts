@@ -1,10 +1,21 @@
 import type { Clock } from '../core/clock.ts'
-import { ConnectionError } from '../core/errors.ts'
+import { ConnectionError, EncodeError } from '../core/errors.ts'
 import { randomId } from '../core/id.ts'
 import { type ChordRef, type GroupMeta, isReady, stateRank, type TaskMeta } from '../core/states.ts'
+import { decodeJson, encodeJson } from '../serializers/json.ts'
 import type { ChordPart, ResultBackend, StoreOptions, StorePlan } from './result-backend.ts'
 
-/** Results in this process's memory: the reference for every other driver. Values are kept as they are, not copied. */
+/** With its value as a reader in another process would get it. Throws EncodeError. */
+function asStored(meta: TaskMeta): TaskMeta {
+  if (typeof meta.result !== 'object' && typeof meta.result !== 'function') return meta
+  try {
+    return { ...meta, result: decodeJson(encodeJson(meta.result)) }
+  } catch (error) {
+    throw error instanceof EncodeError ? error.under('result') : error
+  }
+}
+
+/** Results in this process's memory: the reference for every other driver. Values go through JSON, as they do elsewhere. */
 export class MemoryBackend implements ResultBackend {
   readonly name = 'memory'
   readonly #results: MemoryResults
@@ -30,11 +41,11 @@ export class MemoryBackend implements ResultBackend {
 
   async store(metas: readonly TaskMeta[], options: StoreOptions): Promise<void> {
     const nowMs = this.#now()
-    for (const meta of metas) this.#results.write(meta, options.ttlMs, nowMs)
+    for (const meta of metas.map(asStored)) this.#results.write(meta, options.ttlMs, nowMs)
   }
 
   plan(meta: TaskMeta, options: StoreOptions): StorePlan {
-    return { driver: this.#results.driver, meta, ttlMs: options.ttlMs, key: meta.id, text: '' }
+    return { driver: this.#results.driver, meta: asStored(meta), ttlMs: options.ttlMs, key: meta.id, text: '' }
   }
 
   async fetch(ids: readonly string[]): Promise<readonly (TaskMeta | undefined)[]> {

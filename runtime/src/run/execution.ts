@@ -13,6 +13,8 @@ export interface Execution {
   readonly acksLate: boolean
   readonly policy: SettlementPolicy
   readonly trackStarted: boolean
+  /** By the message or by the task. */
+  readonly ignoresResult: boolean
   /** Failures are stored even where results are ignored. */
   readonly storesErrors: boolean
   readonly receivedAtMs: number
@@ -43,6 +45,7 @@ export function newExecution(
       rejectOnWorkerLost: options.rejectOnWorkerLost ?? settings.taskRejectOnWorkerLost,
     },
     trackStarted: options.trackStarted ?? settings.taskTrackStarted,
+    ignoresResult: message.ignoreResult || options.ignoreResult === true,
     storesErrors: options.storeErrorsEvenIfIgnored ?? settings.taskStoreErrorsEvenIfIgnored,
     receivedAtMs: nowMs,
     startedAtMs: undefined,

@@ -98,7 +98,10 @@ export class Executor {
       if (execution.trackStarted) await this.#settler.storeStarted(execution)
       if (this.#deps.events.enabled) this.#deps.events.emit({ type: 'task-started', uuid: message.id })
       execution.run = pool.run({ message, deliveryInfo: delivery.info, hostname })
-      return await this.settle(execution, await execution.run.outcome)
+      const outcome = await execution.run.outcome
+      // The worker gave up and gave the message back: another one runs it, and that result counts.
+      if (this.#deps.giveUp.aborted && execution.acksLate && outcome.kind === 'revoked') return outcome
+      return await this.settle(execution, outcome)
     } catch (error) {
       logger.error(
         `Task ${message.task}[${message.id}] could not be settled: ${textOf(error)} ${

@@ -1,4 +1,4 @@
-import { ConnectionError } from '../core/errors.ts'
+import { ConnectionError, EncodeError } from '../core/errors.ts'
 import type { Message } from '../core/message.ts'
 import { type Failure, type Outcome, type Settlement, settlementOf, type StoredState } from '../core/outcome.ts'
 import type { TaskMeta } from '../core/states.ts'
@@ -27,11 +27,21 @@ export class Settler {
   }
 
   async settle(execution: Execution, outcome: Outcome): Promise<Outcome> {
+    try {
+      return await this.#settle(execution, outcome)
+    } catch (error) {
+      // The value cannot be serialised: found before anything was published or stored, so that is how the task ended.
+      if (!(error instanceof EncodeError) || outcome.kind !== 'success') throw error
+      const named = new EncodeError(error.path.replace(/^\./, ''), error.reason, { cause: error })
+      return this.#settle(execution, { kind: 'failure', failure: failureOf(named, this.#deps.app.main) })
+    }
+  }
+
+  async #settle(execution: Execution, outcome: Outcome): Promise<Outcome> {
     const { message } = execution
     const row = settlementOf(outcome, execution.policy)
     const name = `${message.task}[${message.id}]`
-    const encoded = await this.#nextSteps(execution, outcome, row)
-    if (encoded) return this.settle(execution, { kind: 'failure', failure: encoded })
+    await this.#nextSteps(execution, outcome, row)
     const meta = this.#metaOf(execution, outcome, row.store)
     const settled = await this.#storeAndAck(execution, row, meta, name)
     if (settled === 'lost') {
@@ -44,36 +54,18 @@ export class Settler {
     return outcome
   }
 
-  /** Publishes what comes after. Gives a failure where the value cannot be serialised: then that is the outcome. */
-  async #nextSteps(execution: Execution, outcome: Outcome, row: Settlement): Promise<Failure | undefined> {
-    const { app } = this.#deps
+  async #nextSteps(execution: Execution, outcome: Outcome, row: Settlement): Promise<void> {
+    const { app, backend } = this.#deps
     const { message } = execution
-    if (outcome.kind === 'success') {
-      // A value that no serializer takes is found here, before anything is published or stored.
-      try {
-        if (storesResult(execution, 'SUCCESS') || hasNext(message)) this.#checkEncodes(outcome.value)
-      } catch (error) {
-        return failureOf(error, app.main)
-      }
-    }
     if (row.next === 'retry' && outcome.kind === 'retry') {
       await this.insist(`send the retry of ${message.task}[${message.id}]`, () =>
         publishRetry(this.#deps, execution, outcome),
       )
-    } else if (row.next === 'callbacks' || row.next === 'errbacks') {
-      if (hasNext(message)) {
-        await this.insist(`send what follows ${message.task}[${message.id}]`, () =>
-          publishNext(app, this.#deps.backend, message, outcome, this.#ttl()),
-        )
-      }
+    } else if (row.next !== 'nothing' && hasNext(message)) {
+      await this.insist(`send what follows ${message.task}[${message.id}]`, () =>
+        publishNext(app, backend, message, outcome, this.#ttl()),
+      )
     }
-    return undefined
-  }
-
-  #checkEncodes(value: unknown): void {
-    const type = typeof value
-    if (value === null || type === 'number' || type === 'string' || type === 'boolean' || value === undefined) return
-    this.#deps.app.serializers.get('json').encode(value)
   }
 
   async #storeAndAck(
@@ -273,7 +265,7 @@ export class Settler {
 }
 
 function storesResult(execution: Execution, state: StoredState): boolean {
-  if (!execution.message.ignoreResult) return true
+  if (!execution.ignoresResult) return true
   return state === 'FAILURE' && execution.storesErrors
 }
 

@@ -19,7 +19,7 @@ export class ReplOnScreen {
         this.#changed = Promise.withResolvers()
       })
     })
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the part of the two streams that Ink uses
+    // The part of the two streams that Ink uses
     const terminal = { stdin: this.#stdin, stdout, colours } as unknown as Terminal
     this.code = new ReplScreen(terminal).run({ start, keepHistory: false })
   }

@@ -1,3 +1,4 @@
+/* oxlint-disable no-control-regex -- control characters are the subject of this file */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { cleanInput, cleanOutput } from '../../../tui/src/repl/clean.ts'

@@ -14,7 +14,7 @@ function after(start: EditorState, ...steps: readonly (string | EditorAction['do
 }
 
 function simple(name: string): EditorAction {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- names in this file only
+  // Names in this file only
   return { do: name } as EditorAction
 }
 

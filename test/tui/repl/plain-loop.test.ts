@@ -12,7 +12,7 @@ describe('piped input', () => {
   test('says on stderr how the task went and that a worker was started', async () => {
     const { err } = await piped('add.delay(2, 2)\n')
 
-    expect(err).toContain('worker w1@box started (ephemeral)')
+    expect(err).toContain('worker w1 started (ephemeral)')
     expect(err).toMatch(/\d ms · worker w1 · [0-9a-f]{6}/u)
   })
 

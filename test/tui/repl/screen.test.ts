@@ -118,9 +118,9 @@ describe('the REPL on a screen', () => {
     shown.type('\u0015Math.ex\t')
     await shown.until('Math.exp')
     shown.type('\t')
-    await shown.until(/> exp /u)
+    await shown.until(/^> exp$/mu)
     shown.type('\t')
-    await shown.until(/> expm1/u)
+    await shown.until(/^> expm1$/mu)
     shown.type('\r')
 
     await shown.until((screen) => screen.text().endsWith('ts> Math.expm1'))

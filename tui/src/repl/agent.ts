@@ -11,7 +11,7 @@ import { lineReader } from './protocol.ts'
 /** How long the main thread may take to notice an interrupt before what it runs is terminated. */
 const noticeMs = 12
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- handed over by engine-main.ts
+// Handed over by engine-main.ts
 const { noticed } = workerData as { readonly noticed: Int32Array }
 const main = parentPort
 const ui = new Socket({ fd: 3, readable: true, writable: true })

@@ -1,3 +1,4 @@
+/* oxlint-disable no-control-regex -- control characters are the subject of this file */
 /**
  * Text of others (what user code prints, values, errors, notes) made safe for a terminal: colours and styles stay, as
  * `util.inspect` makes them; every other control sequence is removed and what could deceive the eye is shown as an escape.

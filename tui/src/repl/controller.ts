@@ -356,7 +356,10 @@ export class ReplController {
         this.#busy = false
         const keys = this.#typedAhead
         this.#typedAhead = []
-        for (const key of keys) 'paste' in key ? this.paste(key.paste) : this.key(key)
+        for (const key of keys) {
+          if ('paste' in key) this.paste(key.paste)
+          else this.key(key)
+        }
       })
       .catch(() => undefined)
   }
@@ -370,7 +373,7 @@ export class ReplController {
   #showBanner(): void {
     if (this.#ready === undefined || this.#bannerShown) return
     this.#bannerShown = true
-    this.#ports.print(`${this.#dim(cleanOutput(banner(this.#ready, this.#worker)))}\n`)
+    this.#ports.print(`${this.#dim(cleanOutput(banner(this.#ready, this.#worker, this.#ports.size().columns)))}\n`)
   }
 
   #onEvent(event: EngineEvent): void {

@@ -58,7 +58,7 @@ export class EngineClient {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     })
     const { stdout, stderr, stdio } = this.#child
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a 'pipe' beyond the first three is a duplex socket
+    // A 'pipe' beyond the first three is a duplex socket
     this.#wire = stdio[3] as unknown as Duplex
     this.#listen(stdout, 'out')
     this.#listen(stderr, 'err')
@@ -84,7 +84,7 @@ export class EngineClient {
   /** Rejects with EngineEndedError when the process ends before it has answered. */
   async request<Body extends Exclude<RequestBody, { op: 'interrupt' }>>(body: Body): Promise<Answers[Body['op']]> {
     const answer = await this.#ask(this.#nextId++, body)
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own engine answers each request with its own kind
+    // Our own engine answers each request with its own kind
     return answer as Answers[Body['op']]
   }
 
@@ -92,7 +92,7 @@ export class EngineClient {
   evaluate(code: string, options: { readonly width: number; readonly colours: boolean }): Evaluation {
     const id = this.#nextId++
     const answer = async (): Promise<EvalAnswer> => {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see request()
+      // See request()
       const given = (await this.#ask(id, { op: 'eval', code, ...options })) as EvalAnswer
       if (!('incomplete' in given)) {
         this.#bindings = given.bindings
@@ -154,7 +154,7 @@ export class EngineClient {
   }
 
   #receive(line: string): void {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by our own engine
+    // Written by our own engine
     const message = JSON.parse(line) as EngineEvent | { readonly id: number }
     if ('event' in message) return this.#listener.onEvent(message)
     this.#waiting.get(message.id)?.resolve(message)

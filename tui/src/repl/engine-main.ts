@@ -20,7 +20,7 @@ const engine = new Engine({ send, counts: () => ({ ...counts }), end: (code) => 
 
 agent.on('message', (message: { readonly line: string; readonly interrupt?: number }) => {
   if (message.interrupt !== undefined) Atomics.store(noticed, 0, message.interrupt)
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by our own engine client
+  // Written by our own engine client
   void engine.handle(JSON.parse(message.line) as Request)
 })
 process.on('exit', () => engine.disconnect())

@@ -5,6 +5,7 @@ import { types } from 'node:util'
 import { complete } from './complete.ts'
 import { type Evaluated, Evaluator } from './evaluator.ts'
 import { type Followed, follow, isFollowable, type ReplApp } from './follow.ts'
+import { shortWorker } from './notes.ts'
 import { printError, printPreview, printValue, printWhole } from './print.ts'
 import { projectModules, type ProjectModules } from './project.ts'
 import type { Answers, Counts, EngineEvent, EvalAnswer, EvalError, Ready, Request, StartOptions } from './protocol.ts'
@@ -149,7 +150,7 @@ export class Engine {
   async #load(options: StartOptions, notes: string[]): Promise<void> {
     try {
       const loader: unknown = await import(options.loader ?? 'tq-runtime/loader')
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the published contract of tq-runtime/loader
+      // The published contract of tq-runtime/loader
       const { loadApp } = loader as { loadApp(o: { app?: string | undefined; cwd: string }): Promise<LoadedApp> }
       const loaded = await loadApp({ ...(options.app === undefined ? {} : { app: options.app }), cwd: options.cwd })
       this.#loaded = loaded
@@ -175,7 +176,11 @@ export class Engine {
     if (app === undefined || app.eager) return Promise.resolve(undefined)
     this.#worker ??= app.ensureWorker().then(
       ({ started, hostname }) => {
-        const text = started ? `worker ${hostname} started (ephemeral)` : hostname === '' ? '' : `worker ${hostname}`
+        const text = started
+          ? `worker ${shortWorker(hostname)} started (ephemeral)`
+          : hostname === ''
+            ? ''
+            : `worker ${shortWorker(hostname)}`
         this.#ports.send({ event: 'worker', text })
         return text
       },

@@ -126,7 +126,7 @@ export class Evaluator {
         this.#session.post('Runtime.callFunctionOn', {
           objectId: host.result.objectId,
           functionDeclaration: 'function (value) { this.take(value) }',
-          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- exactOptionalPropertyTypes against the generated types
+          // ExactOptionalPropertyTypes against the generated types
           arguments: [argument as Runtime.CallArgument],
         })
       },

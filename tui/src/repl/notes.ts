@@ -20,7 +20,7 @@ export function duration(ms: number): string {
 }
 
 /** `tq · app "shop" (src/app.ts) · broker embedded · 14 tasks · worker w1 started (ephemeral)      .help, add? or .examples` */
-export function banner(ready: Ready, worker: string | undefined): string {
+export function banner(ready: Ready, worker: string | undefined, columns: number): string {
   if (ready.app === undefined) return 'tq · no app · TypeScript only      .help'
   const file = ready.file === undefined ? '' : ` (${ready.file.replace(`${ready.projectFolder}/`, '')})`
   const first = ready.tasks.find(({ binding }) => binding !== undefined)?.binding
@@ -31,7 +31,10 @@ export function banner(ready: Ready, worker: string | undefined): string {
     countOf(ready.tasks.length, 'task'),
     ready.eager ? 'eager' : worker,
   ]
-  return `${parts.filter((part) => part !== undefined && part !== '').join(' · ')}      .help${first === undefined ? '' : `, ${first}?`} or .examples`
+  const line = parts.filter((part) => part !== undefined && part !== '').join(' · ')
+  const help = `.help${first === undefined ? '' : `, ${first}?`} or .examples`
+  // One line: a narrow terminal gets less of it.
+  return [`${line}      ${help}`, `${line}  ${help}`, `${line}  .help`].find((text) => text.length < columns) ?? line
 }
 
 /** `embedded> `, `eager> `, `redis:local> `; without an app `ts> `. */
@@ -65,6 +68,7 @@ function shortBroker(broker: string): string {
   return `${url[1]}:${host}`
 }
 
-function shortWorker(hostname: string): string {
+/** `w1` of `w1@box`. */
+export function shortWorker(hostname: string): string {
   return hostname.split('@')[0] ?? hostname
 }

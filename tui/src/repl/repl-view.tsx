@@ -81,10 +81,9 @@ function pressesOf(input: string, key: Key): readonly KeyPress[] {
   const modifiers = { ctrl: key.ctrl, meta: key.meta && name !== 'escape', shift: key.shift }
   if (name !== undefined) return [{ input: '', name, ...modifiers }]
   if (key.ctrl || key.meta || input.length <= 1) return [{ input, ...modifiers }]
-  return input
-    .split(/(\r\n|[\u0000-\u001f\u007f])/u)
-    .filter((part) => part !== '')
-    .map(pressOf)
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  const parts = input.split(/(\r\n|[\u0000-\u001f\u007f])/u)
+  return parts.filter((part) => part !== '').map(pressOf)
 }
 
 /** A run of characters, or one control character, from the middle of a chunk: Ink names only those that come alone. */
