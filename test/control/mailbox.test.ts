@@ -9,7 +9,10 @@ import type { Transport } from '../../runtime/src/transports/transport.ts'
 import { type ControlRequest, decodeRequest, encodeReply, encodeRequest } from '../../runtime/src/wire/control-dict.ts'
 
 const containing = (text: string): unknown => expect.stringContaining(text)
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+// One turn in which things are sent, and those in which the memory broker delivers them.
+const turn = async (): Promise<void> => {
+  for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setImmediate(resolve))
+}
 
 async function setUp() {
   const clock = new VirtualClock()

@@ -97,7 +97,7 @@ describe('a SQLite file', () => {
 
     expect(fault.reason).toBe('damaged')
     expect(fault.message).toContain(fixture.path)
-    expect(fault.message).toContain('tq doctor --reset')
+    expect(fault.message).toContain('move it away')
   })
 
   test('that is empty is filled', async () => {

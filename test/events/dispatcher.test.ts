@@ -22,7 +22,10 @@ class FlakyTransport extends MemoryTransport {
   }
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+// One turn in which things are sent, and those in which the memory broker delivers them.
+const turn = async (): Promise<void> => {
+  for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setImmediate(resolve))
+}
 const pulse: EventFields = {
   type: 'worker-heartbeat',
   freq: 2,

@@ -7,7 +7,10 @@ import { type BatchCounts, receiveEvents, subscribeEvents } from '../../runtime/
 import { MemoryBroker, MemoryTransport } from '../../runtime/src/transports/memory.ts'
 import { encodeEvents, gossipPattern } from '../../runtime/src/wire/event-dict.ts'
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+// One turn in which things are sent, and those in which the memory broker delivers them.
+const turn = async (): Promise<void> => {
+  for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setImmediate(resolve))
+}
 const base = { hostname: 'w1@h', pid: 1, clock: 20, timestampMs: 1000, utcoffset: 0 }
 const started = (uuid: string): WorkerEvent => ({ type: 'task-started', ...base, uuid })
 

@@ -79,6 +79,6 @@ describe('tq-tui without a terminal', () => {
 
     expect(wrong).toMatchObject({ code: 2, out: '' })
     expect(wrong.err).toContain("unknown option '--no-such-option'")
-    expect(help).toMatchObject({ code: 0, out: expect.stringContaining('ends the run') })
+    expect(help).toMatchObject({ code: 0, out: expect.stringContaining('ends the run') as unknown })
   })
 })

@@ -20,12 +20,16 @@ export interface ReadyNote {
 const ownExtension = extname(fileURLToPath(import.meta.url))
 
 /**
- * Starts `tq worker --ephemeral` for an app as a child process and waits until it consumes. Its output is kept for the error
- * that is thrown when it ends before that; afterwards its warnings go to this process's stderr.
+ * Starts `tq worker --ephemeral` for an app as a child process and waits until it consumes `queues`, else the app's own. Its
+ * output is kept for the error that is thrown when it ends before that; afterwards its warnings go to this process's stderr.
  */
-export function startEphemeralWorker(appFile: string, options: { readonly cwd: string }): Promise<EphemeralWorker> {
+export function startEphemeralWorker(
+  appFile: string,
+  options: { readonly cwd: string; readonly queues?: readonly string[] | undefined },
+): Promise<EphemeralWorker> {
   const entry = fileURLToPath(new URL(`../cli/entry${ownExtension}`, import.meta.url))
-  const child = fork(entry, ['worker', '-A', appFile, '--ephemeral', '--loglevel', 'warn'], {
+  const queues = options.queues ? ['--queues', options.queues.join(',')] : []
+  const child = fork(entry, ['worker', '-A', appFile, '--ephemeral', '--loglevel', 'warn', ...queues], {
     cwd: options.cwd,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     execArgv: [...process.execArgv.filter((flag) => !/^--(inspect|input-type|eval|print)/.test(flag))],

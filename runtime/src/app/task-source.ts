@@ -19,7 +19,10 @@ export interface ParameterList {
  * fall back to the function's own text, in which every parameter without a default counts as required.
  */
 export function readParameters(fn: (...args: never[]) => unknown, site: Site | undefined): ParameterList {
-  return (site && fromSource(fn, site)) ?? parseFunction(fn.toString()) ?? unknownParameters(fn.length)
+  const text = fn.toString()
+  // Built-in and `bind`-made functions show no parameters at all.
+  if (/\{\s*\[native code\]\s*\}$/.test(text)) return unknownParameters(fn.length)
+  return (site && fromSource(fn, site)) ?? parseFunction(text, 'operators') ?? unknownParameters(fn.length)
 }
 
 function fromSource(fn: (...args: never[]) => unknown, site: Site): ParameterList | undefined {
@@ -36,19 +39,23 @@ function fromSource(fn: (...args: never[]) => unknown, site: Site): ParameterLis
   }
   const open = text.indexOf('(', start + Math.max(0, site.column - 1))
   if (open < 0) return undefined
-  const args = splitTopLevel(text, open + 1)
+  const args = splitTopLevel(text, open + 1, 'types')
   const last = args?.at(-1)
-  const read = last === undefined ? undefined : parseFunction(last)
-  const own = parseFunction(fn.toString())
+  const read = last === undefined ? undefined : parseFunction(last, 'types')
+  const own = parseFunction(fn.toString(), 'operators')
   // The file may have changed since it was loaded, or the line belongs to compiled code: names must agree.
   return read && own && read.names.join() === own.names.join() ? read : undefined
 }
 
-/** Texts between commas from `start` to the bracket that closes the call, undefined where none does. */
-function splitTopLevel(text: string, start: number): readonly string[] | undefined {
+/**
+ * Texts between commas from `start` to the bracket that closes the call, undefined where none does. In TypeScript `<` opens
+ * a list of types, whose commas do not count; in what was compiled it compares.
+ */
+function splitTopLevel(text: string, start: number, angles: Angles): readonly string[] | undefined {
   const parts: string[] = []
   let from = start
   let depth = 0
+  let types = 0
   for (let i = start; i < text.length; i++) {
     const skipped = skipQuoted(text, i)
     if (skipped > i) {
@@ -56,7 +63,9 @@ function splitTopLevel(text: string, start: number): readonly string[] | undefin
       continue
     }
     const ch = text[i]
-    if (ch === '(' || ch === '[' || ch === '{') depth++
+    if (angles === 'types' && depth === 0 && ch === '<') types++
+    else if (types > 0 && depth === 0 && ch === '>' && text[i - 1] !== '=') types--
+    else if (ch === '(' || ch === '[' || ch === '{') depth++
     else if (ch === ')' || ch === ']' || ch === '}') {
       if (depth === 0) {
         const last = text.slice(from, i).trim()
@@ -64,7 +73,7 @@ function splitTopLevel(text: string, start: number): readonly string[] | undefin
         return parts
       }
       depth--
-    } else if (ch === ',' && depth === 0) {
+    } else if (ch === ',' && depth === 0 && types === 0) {
       parts.push(text.slice(from, i).trim())
       from = i + 1
     }
@@ -91,15 +100,30 @@ function skipQuoted(text: string, i: number): number {
   return i
 }
 
-function parseFunction(text: string): ParameterList | undefined {
+type Angles = 'types' | 'operators'
+
+function parseFunction(text: string, angles: Angles): ParameterList | undefined {
   const single = /^(?:async\s+)?([A-Za-z_$][\w$]*)\s*=>/.exec(text)
   if (single) return listOf([single[1] ?? ''], '')
-  const head = /^(?:async\s+)?(?:function\s*\*?\s*[\w$]*\s*|[\w$]+\s*(?=\())?(?:<[^(]*>)?\s*\(/.exec(text)
-  if (!head) return undefined
-  const parts = splitTopLevel(text, head[0].length)
+  const name = /^(?:async\s+)?(?:function\s*\*?\s*[\w$]*\s*|\*?\s*[\w$]+\s*(?=[(<]))?/.exec(text)?.[0] ?? ''
+  const start = afterTypeParameters(text, name.length)
+  if (text[start - 1] !== '(') return undefined
+  const parts = splitTopLevel(text, start, angles)
   if (!parts) return undefined
-  const after = text.slice(head[0].length + bodyOffset(text, head[0].length))
+  const after = text.slice(start + bodyOffset(text, start))
   return listOf(parts, returnType(after))
+}
+
+/** Index behind the `(` that follows `<T extends (n: number) => void>`, or stands at `from` itself. */
+function afterTypeParameters(text: string, from: number): number {
+  let depth = 0
+  for (let i = from; i < text.length; i++) {
+    const ch = text[i]
+    if (ch === '<') depth++
+    else if (ch === '>' && text[i - 1] !== '=') depth--
+    else if (depth === 0 && ch?.trim() !== '') return i + 1
+  }
+  return 0
 }
 
 /** `: { id: string }` of `): { id: string } => …`; empty where nothing is said. An object type of a `function` is told from its body by what follows it. */
@@ -160,7 +184,9 @@ function unknownParameters(length: number): ParameterList {
 
 /** The list without its first parameter: what callers of a bound task see. */
 export function withoutSelf(list: ParameterList): ParameterList {
-  const parts = splitTopLevel(`${list.text})`, 0) ?? []
+  const split = (angles: Angles): readonly string[] => splitTopLevel(`${list.text})`, 0, angles) ?? []
+  const typed = split('types')
+  const parts = typed.length === list.names.length ? typed : split('operators')
   return {
     text: parts.slice(1).join(', '),
     names: list.names.slice(1),

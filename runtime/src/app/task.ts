@@ -75,6 +75,7 @@ export interface TaskDescription {
   readonly signature: string
   readonly file?: string | undefined
   readonly line?: number | undefined
+  /** Undefined for a shared task without an app. */
   readonly queue: string | undefined
 }
 
@@ -153,7 +154,7 @@ export function makeTask(definition: TaskDefinition, appOf: () => TqApp | undefi
       signature: `${name}(${own().text})${own().returns}`,
       file: definition.site?.file,
       line: definition.site?.line,
-      queue: definition.options.queue,
+      queue: definition.options.queue ?? appOf()?.settings.taskDefaultQueue,
     }),
   }
   Object.defineProperty(call, 'name', { value: definition.fn.name || name })
@@ -197,11 +198,16 @@ function checkArity(
   const keywords = Object.keys(kwargs ?? {})
   const positional = list.names.slice(given)
   const stranger = keywords.find((key) => !positional.includes(key))
-  if (given <= list.most && stranger === undefined && given + keywords.length >= list.required) return
+  const missing = list.names.slice(given, list.required).filter((one) => !keywords.includes(one))
+  if (given <= list.most && stranger === undefined && missing.length === 0) return
   const signature = `${name}(${list.text})${list.returns}`
   if (stranger !== undefined && given <= list.most) {
     const twice = list.names.includes(stranger) ? 'is given twice' : 'is not a parameter'
     throw new ArgumentError(`Keyword argument '${stranger}' ${twice}: ${signature}.`)
+  }
+  const [lacks] = missing
+  if (keywords.length > 0 && given <= list.most && lacks !== undefined) {
+    throw new ArgumentError(`Argument '${lacks}' is missing: ${signature}.`)
   }
   const wanted =
     list.most === list.required
@@ -209,7 +215,7 @@ function checkArity(
       : list.most === Infinity
         ? `at least ${list.required}`
         : `${list.required} to ${list.most}`
-  const plural = wanted === '1' ? '' : 's'
+  const plural = /^(?:at least )?1$/.test(wanted) ? '' : 's'
   throw new ArgumentError(
     `Expected ${wanted} argument${plural} (${list.text}), got ${given + keywords.length}: ${signature}. ` +
       'If a parameter is optional, give it a default value.',

@@ -381,7 +381,12 @@ export class TqApp {
     const { consumers } = await transport.queueInfo(queue)
     if (consumers !== 0) return { started: false, hostname: undefined }
     if (this.file === undefined) return { started: false, hostname: undefined }
-    this.#worker = startEphemeralWorker(this.file, { cwd: this.projectFolder() ?? process.cwd() })
+    const own = new Set([this.settings.taskDefaultQueue])
+    for (const task of this.tasks()) if (task.definition.options.queue) own.add(task.definition.options.queue)
+    this.#worker = startEphemeralWorker(this.file, {
+      cwd: this.projectFolder() ?? process.cwd(),
+      queues: own.has(queue) ? undefined : [...own, queue],
+    })
     this.#worker.catch(() => {
       this.#worker = undefined
     })

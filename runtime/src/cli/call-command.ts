@@ -19,10 +19,10 @@ export async function runCall(task: string, words: readonly string[], flags: Cal
     const kwargs = readObject(flags.kwargs)
     known(app, task, args, kwargs, flags.broker !== undefined)
     if (flags.eager) app.eager = true
-    else if (flags.wait) await startWorker(app, flags.queue, output)
+    else if (flags.wait !== false) await startWorker(app, flags.queue ?? app.registry.get(task)?.definition.options.queue, output)
     const { countdown, eta, expires, queue, priority, taskId } = flags
     const result = await app.sendTask(task, args, kwargs, { countdown, eta, expires, queue, priority, taskId })
-    if (!flags.wait) {
+    if (flags.wait === false) {
       output.data(flags.json ? toJson({ id: result.id }) : result.id)
       return
     }
@@ -68,7 +68,10 @@ export async function runResult(id: string, flags: ResultFlags, output: Output):
       output.data(printable((await result.traceback()) ?? ''))
       return
     }
-    if (flags.wait) return await printResult(app, result, flags, output)
+    if (flags.wait) {
+      if (!(await result.ready())) await startWorker(app, undefined, output)
+      return await printResult(app, result, flags, output)
+    }
     const meta = await result.meta()
     if (flags.json) output.data(toJson(meta ?? { id, state: 'PENDING' }))
     if (!meta)

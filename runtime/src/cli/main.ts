@@ -19,8 +19,11 @@ function report(error: unknown, output: Output): number {
     if (error.message !== '') output.note(error.message)
     return error.exitCode
   }
-  if (error instanceof TqError) output.note(error.message)
-  else output.note(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  if (error instanceof TqError) {
+    output.note(error.message)
+    return error.code === 'TQ_ARGUMENT' ? exitCodes.usage : exitCodes.error
+  }
+  output.note(error instanceof Error ? (error.stack ?? error.message) : String(error))
   return exitCodes.error
 }
 
@@ -61,7 +64,8 @@ Examples:
   command(tq, 'call <task> [args...]', 'Call a task; arguments are JSON where they parse, else text.')
     .option('-a, --args <json>', 'arguments as a JSON list, - for standard input')
     .option('-k, --kwargs <json>', 'keyword arguments as a JSON object')
-    .option('--no-wait', 'print the id instead of waiting for the result')
+    .option('--wait', 'wait for the result and print it (the default)')
+    .option('--no-wait', 'print the id instead')
     .option('-t, --timeout <s>', 'how long to wait', seconds)
     .option('--countdown <s>', 'seconds until it may run', seconds)
     .option('--eta <time>', 'not before this time (ISO 8601)', date)
@@ -149,7 +153,7 @@ export interface WorkerFlags extends AppLineFlags {
 export interface CallFlags extends AppLineFlags {
   readonly args?: string
   readonly kwargs?: string
-  readonly wait: boolean
+  readonly wait?: boolean
   readonly timeout?: number
   readonly countdown?: number
   readonly eta?: Date

@@ -6,6 +6,7 @@ import { maskUrl } from '../core/url.ts'
 import type { Tq } from '../index.ts'
 import type { LoadedApp } from '../run/loader.ts'
 import type { Worker } from '../worker/worker.ts'
+import { exitCodes } from './exit-codes.ts'
 import type { WorkerFlags } from './main.ts'
 import { openLoaded } from './open-app.ts'
 import { type Output, table } from './output.ts'
@@ -23,6 +24,8 @@ export async function runWorker(flags: WorkerFlags, output: Output): Promise<voi
   const now = (): number => app.clock.monotonic()
   process.on('SIGTERM', () => stop(Infinity))
   process.on('SIGQUIT', () => stop(now()))
+  // Between two turns of the loop no transaction is open: stopped here, it keeps nobody else from the file.
+  process.on('SIGTSTP', () => process.kill(process.pid, 'SIGSTOP'))
   let interrupts = 0
   process.on('SIGINT', () => {
     interrupts++
@@ -37,6 +40,8 @@ export async function runWorker(flags: WorkerFlags, output: Output): Promise<voi
   await worker.finished
   await app.close()
   if (process.connected) process.disconnect()
+  // A task that was given up, or a timer of the user's own, would else keep a stopped worker's process for ever.
+  process.exit(process.exitCode ?? exitCodes.ok)
 }
 
 async function startOrExplain(app: Tq, flags: WorkerFlags): Promise<Worker> {

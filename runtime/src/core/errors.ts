@@ -61,6 +61,11 @@ export class LoadError extends TqError {
   readonly code = 'TQ_LOAD'
 }
 
+/** The scanner cannot run: ts-morph is not installed, the folder cannot be read, or its process ended. */
+export class ScanError extends TqError {
+  readonly code = 'TQ_SCAN'
+}
+
 // --- calling --------------------------------------------------------------------------------------------------------
 
 /** The arguments of a call do not fit the task's parameters. */

@@ -143,11 +143,11 @@ export const settingTable = {
   resultExpires: spec('result_expires', 'number', 86_400, 'Results are deleted after this; 0 keeps them.', {
     unit: 's',
   }),
-  resultExtended: spec(
+  resultExtended: spec<boolean | 'auto'>(
     'result_extended',
-    'boolean',
-    false,
-    'Store name, arguments, worker, retries and queue with the result.',
+    'auto-boolean',
+    'auto',
+    'Store name, arguments, worker, retries and queue with the result. `auto`: on the embedded broker only (Celery: false).',
   ),
   workerConcurrency: spec<number | undefined>(
     'worker_concurrency',

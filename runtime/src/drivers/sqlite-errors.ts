@@ -63,7 +63,7 @@ export function storeError(error: unknown, path: string): TqError {
     case notADatabase:
       return new StoreError(
         'damaged',
-        `${path} is damaged or not a database (${said}). Run 'tq doctor --reset' to set it aside under another name and start anew, or ${elsewhere}.`,
+        `${path} is damaged or not a database (${said}). To start anew, end every process that uses it and move it away together with its -wal and -shm; or ${elsewhere}.`,
         options,
       )
     case full:

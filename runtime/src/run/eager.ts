@@ -6,6 +6,7 @@ import type { EagerRun, EagerRunner, TqApp } from '../app/tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
 import { type Deferred, deferred } from '../core/lifecycle.ts'
+import type { Logger } from '../core/logger.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { VirtualClock } from '../core/virtual-clock.ts'
 import { EventDispatcher } from '../events/dispatcher.ts'
@@ -88,7 +89,11 @@ export class Eager implements EagerRunner {
 
   async #start(): Promise<Opened> {
     const app = this.#app
-    const { settings, connections, clock: realClock, logger, lamport } = app
+    const { settings, connections, clock: realClock, lamport } = app
+    // Whoever called sees how it ended; a worker's log of it would say it twice.
+    const quiet: Logger['debug'] = (message, fields) => app.logger.debug(message, fields)
+    const warn: Logger['warn'] = (message, fields) => app.logger.warn(message, fields)
+    const logger: Logger = { debug: quiet, info: quiet, warn, error: quiet }
     const virtual = this.#clock
     const memory = await openMemory(await createMemoryServer(), { clock: virtual, logger })
     await memory.transport.connect()

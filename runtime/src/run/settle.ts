@@ -178,7 +178,8 @@ export class Settler {
   #base(execution: Execution): { readonly id: string } & Partial<TaskMeta> {
     const { message, delivery } = execution
     const base = { id: message.id, parentId: message.parentId, groupId: message.groupId, children: [] }
-    if (!this.#deps.app.settings.resultExtended) return base
+    const { resultExtended } = this.#deps.app.settings
+    if (resultExtended === 'auto' ? !this.#deps.transport.features.embedded : !resultExtended) return base
     const { task: name, args, kwargs, retries } = message
     return { ...base, name, args, kwargs, retries, worker: this.#deps.hostname, queue: delivery.info.queue }
   }

@@ -120,9 +120,9 @@ export class MemoryTransport implements Transport {
     const { listeners } = this.#broker
     const listener: Listener = {
       to: { exchange, pattern: options.pattern ?? '#', reply: options.replyQueue !== undefined },
-      // In a later turn, as from any broker; microtasks keep the order.
+      // In a later turn of the loop, as from any broker: a caller that polls must not keep everything else from running.
       hear: (message) =>
-        queueMicrotask(() => {
+        setImmediate(() => {
           if (listeners.has(listener)) call(this.#deps.logger, `A listener of '${exchange}'`, () => onMessage(message))
         }),
     }

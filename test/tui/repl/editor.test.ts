@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { edit, type EditorAction, type EditorState, newEditor } from '../../../tui/src/repl/editor.ts'
 
 /** Applies actions; a string is typed character by character, `\n` as Enter inside a block. */
-function after(start: EditorState, ...steps: readonly (string | EditorAction['do'] | EditorAction)[]): EditorState {
+function after(start: EditorState, ...steps: readonly (string | EditorAction)[]): EditorState {
   return steps.reduce<EditorState>((state, step) => {
     if (typeof step === 'object') return edit(state, step)
     if (step.startsWith('>')) return edit(state, simple(step.slice(1)))
-    return [...step].reduce(
+    return Array.from(step).reduce(
       (s, letter) => edit(s, letter === '\n' ? { do: 'newline' } : { do: 'insert', text: letter }),
       state,
     )

@@ -63,7 +63,7 @@ describe('the engine with an app', () => {
     running.interrupt()
 
     expect(await running.answer).toMatchObject({
-      error: { kind: 'interrupted', text: expect.stringContaining('goes on') },
+      error: { kind: 'interrupted', text: expect.stringContaining('goes on') as unknown },
     })
     expect(await evaluate('typeof _.get')).toMatchObject({ text: "'function'" })
   })
@@ -72,7 +72,10 @@ describe('the engine with an app', () => {
     await evaluate('void Promise.reject(new Error("later"))')
     while (events.length === 0) await new Promise((resolve) => setImmediate(resolve))
 
-    expect(events[0]).toMatchObject({ event: 'unhandledRejection', text: expect.stringContaining('Error: later') })
+    expect(events[0]).toMatchObject({
+      event: 'unhandledRejection',
+      text: expect.stringContaining('Error: later') as unknown,
+    })
     expect(await evaluate('1')).toMatchObject({ text: '1' })
   })
 
@@ -80,7 +83,10 @@ describe('the engine with an app', () => {
     await evaluate('const trap = { ran: false, get boom() { this.ran = true; return {} } }')
 
     expect(await completed('ad')).toMatchObject({ names: ['add'], from: 0 })
-    expect(await completed('add.de')).toMatchObject({ names: expect.arrayContaining(['delay', 'describe']), from: 4 })
+    expect(await completed('add.de')).toMatchObject({
+      names: expect.arrayContaining(['delay', 'describe']) as unknown,
+      from: 4,
+    })
     expect(await completed('await fetch.na')).toMatchObject({ names: ['name'] })
     expect(await completed('[1, 2].ma')).toMatchObject({ names: ['map'] })
     expect(await completed('"ad')).toMatchObject({ names: [] })

@@ -22,6 +22,7 @@ describe('the REPL on a screen', () => {
   test('shows the banner, a followed result, an assignment and its value', async () => {
     const shown = await started(withFixtureApp({ worker: 'now' }), { columns: 120 })
 
+    await shown.until('worker w1 started (ephemeral)')
     await shown.enter('add.delay(2, 2)', / ms · worker/u)
     await shown.enter('const r = await add.delay(2, 3)', /2, 3\)\n(?:.*\n)?embedded>$/u)
     await shown.enter('await r.get()', /^5$/mu)
@@ -29,8 +30,7 @@ describe('the REPL on a screen', () => {
 
     expect(masked(shown)).toMatchInlineSnapshot(`
       "printed while loading
-      tq · app "shop" (src/app.ts) · broker embedded · 3 tasks · worker w1@box started (ephemeral)      .help, add? or .exampl
-      es
+      tq · app "shop" (src/app.ts) · broker embedded · 3 tasks · worker w1 started (ephemeral)      .help, add? or .examples
       embedded> add.delay(2, 2)
       4                                   N ms · worker w1 · xxxxxx
       embedded> const r = await add.delay(2, 3)

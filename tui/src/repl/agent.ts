@@ -11,36 +11,36 @@ import { lineReader } from './protocol.ts'
 /** How long the main thread may take to notice an interrupt before what it runs is terminated. */
 const noticeMs = 12
 
-// Handed over by engine-main.ts
-const { noticed } = workerData as { readonly noticed: Int32Array }
-const main = parentPort
-const ui = new Socket({ fd: 3, readable: true, writable: true })
-let interrupts = 0
+/** Serves one engine, for as long as its process lives. */
+function serve(noticed: Int32Array): void {
+  const ui = new Socket({ fd: 3, readable: true, writable: true })
+  let interrupts = 0
 
-ui.setEncoding('utf8')
-ui.on(
-  'data',
-  lineReader((line) => {
-    if (line.includes('"op":"interrupt"')) interrupt(line)
-    else main?.postMessage({ line })
-  }),
-)
-ui.on('close', () => process.kill(process.pid, 'SIGKILL'))
-ui.on('error', () => process.kill(process.pid, 'SIGKILL'))
-main?.on('message', (line: string) => ui.write(`${line}\n`))
-
-/** Asks; terminates what does not listen; asks again, because terminating drops what the main thread had in hand. */
-function interrupt(line: string): void {
-  const mine = ++interrupts
-  const insist = (): void => {
-    main?.postMessage({ line, interrupt: mine })
-    setTimeout(() => {
-      if (Atomics.load(noticed, 0) >= mine) return
-      terminate()
-      setTimeout(() => Atomics.load(noticed, 0) < mine && insist(), noticeMs)
-    }, noticeMs)
+  /** Asks; terminates what does not listen; asks again, because terminating drops what the main thread had in hand. */
+  const interrupt = (line: string): void => {
+    const mine = ++interrupts
+    const insist = (): void => {
+      parentPort?.postMessage({ line, interrupt: mine })
+      setTimeout(() => {
+        if (Atomics.load(noticed, 0) >= mine) return
+        terminate()
+        setTimeout(() => Atomics.load(noticed, 0) < mine && insist(), noticeMs)
+      }, noticeMs)
+    }
+    insist()
   }
-  insist()
+
+  ui.setEncoding('utf8')
+  ui.on(
+    'data',
+    lineReader((line) => {
+      if (line.includes('"op":"interrupt"')) interrupt(line)
+      else parentPort?.postMessage({ line })
+    }),
+  )
+  ui.on('close', () => process.kill(process.pid, 'SIGKILL'))
+  ui.on('error', () => process.kill(process.pid, 'SIGKILL'))
+  parentPort?.on('message', (line: string) => ui.write(`${line}\n`))
 }
 
 /** Connected for this only: with a session open, Node would wait at exit for it to be closed, and say so on stderr. */
@@ -49,3 +49,7 @@ function terminate(): void {
   session.connectToMainThread()
   session.post('Runtime.terminateExecution', () => session.disconnect())
 }
+
+// Handed over by engine-main.ts
+const { noticed } = workerData as { readonly noticed: Int32Array }
+serve(noticed)

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { dirname, relative, resolve, sep } from 'node:path'
+import { countOf } from './notes.ts'
 import type { TaskLine } from './protocol.ts'
 import { scan } from './scan.ts'
 import type { Session } from './session.ts'
@@ -97,7 +98,7 @@ export function commandOf(line: string): { readonly run: (session: Session) => P
 }
 
 function suggestion(name: string): string {
-  const shared = (known: string): number => [...known].findIndex((letter, i) => letter !== name[i])
+  const shared = (known: string): number => Array.from(known).findIndex((letter, i) => letter !== name[i])
   const [near] = Object.keys(commands)
     .filter((known) => known.startsWith(name.slice(0, 2)))
     .toSorted((a, b) => shared(b) - shared(a) || a.length - b.length)
@@ -208,9 +209,4 @@ function scriptOf(inputs: readonly string[], tasks: readonly TaskLine[], place: 
   }
   const closing = place.appFile === undefined ? [] : ['', 'await app.close()']
   return [...lines, '', ...inputs, ...closing, ''].join('\n')
-}
-
-/** `1 task`, `2 tasks`. */
-export function countOf(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

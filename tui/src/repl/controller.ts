@@ -44,6 +44,7 @@ export interface ScreenPorts {
 }
 
 const askAfterMs = 30
+const bannerWaitsMs = 2_000
 const timerAfterMs = 1_000
 const noConsumerAfterMs = 3_000
 
@@ -57,6 +58,7 @@ export class ReplController {
   #ready: Ready | undefined
   #worker: string | undefined
   #bannerShown = false
+  #bannerTimer: NodeJS.Timeout | undefined
   /** Keys that came while an input was evaluated or judged: they are for the next prompt. */
   #typedAhead: (KeyPress | { readonly paste: string })[] = []
   #busy = false
@@ -92,11 +94,14 @@ export class ReplController {
     this.#set({ editor: edit(this.#state.editor, { do: 'history', entries }) })
     for (const note of ready.notes) this.#printError(note)
     this.#adopt(ready)
-    this.#showBanner()
+    // The banner names the worker: it goes above the prompt when that is known, or when something else is printed.
+    if (ready.app === undefined || ready.eager || options.worker === 'later') this.#showBanner()
+    else this.#bannerTimer = setTimeout(() => this.#showBanner(), bannerWaitsMs)
   }
 
   close(): Promise<void> {
     clearTimeout(this.#timer)
+    clearTimeout(this.#bannerTimer)
     clearInterval(this.#ticker)
     return this.#session.close()
   }
@@ -282,10 +287,14 @@ export class ReplController {
       const ms = performance.now() - started
       if (running === undefined || ms < timerAfterMs) return
       this.#set({ running: { status: `${running.status.split(' · ')[0] ?? ''} · ${duration(ms)} · Ctrl-C` } })
-      if (warned || ms < noConsumerAfterMs || !running.status.startsWith('PENDING')) return
+      if (warned || this.#hasWorker() || ms < noConsumerAfterMs || !running.status.startsWith('PENDING')) return
       warned = true
       this.#printNote(waitingNote(this.#ready?.broker ?? ''))
     }, 100)
+  }
+
+  #hasWorker(): boolean {
+    return this.#worker !== undefined && this.#worker !== ''
   }
 
   // --- completion -----------------------------------------------------------------------------------------------------
@@ -326,7 +335,7 @@ export class ReplController {
   #askSoon(): void {
     clearTimeout(this.#timer)
     const asked = ++this.#asked
-    this.#timer = setTimeout(() => this.#ask(asked).catch(() => undefined), askAfterMs)
+    this.#timer = setTimeout(() => void this.#ask(asked).catch(() => undefined), askAfterMs)
   }
 
   async #ask(asked: number): Promise<void> {
@@ -371,6 +380,7 @@ export class ReplController {
   }
 
   #showBanner(): void {
+    clearTimeout(this.#bannerTimer)
     if (this.#ready === undefined || this.#bannerShown) return
     this.#bannerShown = true
     this.#ports.print(`${this.#dim(cleanOutput(banner(this.#ready, this.#worker, this.#ports.size().columns)))}\n`)
@@ -388,8 +398,8 @@ export class ReplController {
       case 'worker':
         // Part of the banner if it comes in time, else a line of its own.
         this.#worker = event.text
-        if (this.#bannerShown && event.text !== '') this.#printNote(event.text)
-        return undefined
+        if (this.#bannerShown && event.text !== '') return this.#printNote(event.text)
+        return this.#showBanner()
       case 'following':
         return undefined
       case 'state':
@@ -411,6 +421,7 @@ export class ReplController {
   }
 
   #echo(text: string): void {
+    this.#showBanner()
     const { columns } = this.#ports.size()
     const { prompt, known } = this.#state
     this.#ports.print(`${paintWhole(text, { prompt, columns, colours: this.#ports.colours, known })}\n`)

@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
 import {
   type Answers,
@@ -56,6 +58,7 @@ export class EngineClient {
     const inherited = conditionFlags(process.execArgv)
     this.#child = spawn(process.execPath, [...inherited, '--disable-warning=ExperimentalWarning', entry.pathname], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...compileCache() },
     })
     const { stdout, stderr, stdio } = this.#child
     // A 'pipe' beyond the first three is a duplex socket
@@ -166,7 +169,7 @@ export class EngineClient {
     this.#ended.resolve()
     const end = { code, signal, killed: this.#killed, bindings: this.#bindings }
     if (!this.#closing) this.#listener.onEnd(end)
-    for (const { reject } of this.#waiting.values()) reject(new EngineEndedError('The engine ended.'))
+    for (const asked of this.#waiting.values()) asked.reject(new EngineEndedError('The engine ended.'))
     this.#waiting.clear()
   }
 }
@@ -177,6 +180,12 @@ export interface Evaluation {
   readonly answer: Promise<EvalAnswer>
   /** Asks the engine to stop what it runs, or to stop waiting. */
   interrupt(): void
+}
+
+/** The bin's compile cache, which children do not inherit by themselves; it saves them a third of their start. */
+function compileCache(): Readonly<Record<string, string>> {
+  const folder = getCompileCacheDir()
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: dirname(folder) }
 }
 
 /** The export conditions this process was started with, in either spelling; nothing else is meant for the engine. */

@@ -31,6 +31,8 @@ interface LoadedApp {
 type EvalRequest = Extract<Request, { op: 'eval' }>
 
 const stateAfterMs = 300
+/** The worker's start waits until the prompt stands: both take a processor. */
+const promptFirstMs = 150
 
 /** The REPL without its screen: evaluates inputs one after the other, follows results, prints them to text. */
 export class Engine {
@@ -134,7 +136,8 @@ export class Engine {
     if (this.#loaded !== undefined) await this.#bindScope(this.#loaded)
     const app = this.#loaded?.app
     if (app !== undefined && options.eager) app.eager = true
-    if (app !== undefined && !options.eager && options.worker === 'now') void this.#seeToWorker()
+    if (app !== undefined && !options.eager && options.worker === 'now')
+      setTimeout(() => void this.#seeToWorker(), promptFirstMs)
     return {
       app: app?.main,
       file: this.#loaded?.file,
@@ -150,9 +153,12 @@ export class Engine {
   async #load(options: StartOptions, notes: string[]): Promise<void> {
     try {
       const loader: unknown = await import(options.loader ?? 'tq-runtime/loader')
-      // The published contract of tq-runtime/loader
-      const { loadApp } = loader as { loadApp(o: { app?: string | undefined; cwd: string }): Promise<LoadedApp> }
-      const loaded = await loadApp({ ...(options.app === undefined ? {} : { app: options.app }), cwd: options.cwd })
+      // The published contract of tq-runtime/loader.
+      const contract = loader as { loadApp(o: { app?: string | undefined; cwd: string }): Promise<LoadedApp> }
+      const loaded = await contract.loadApp({
+        ...(options.app === undefined ? {} : { app: options.app }),
+        cwd: options.cwd,
+      })
       this.#loaded = loaded
       this.#projectFolder = loaded.projectFolder
       for (const failure of loaded.failures) {

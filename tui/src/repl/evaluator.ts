@@ -84,7 +84,6 @@ export class Evaluator {
     return new Promise((resolve, reject) => {
       const hold = parameters.replMode === true ? this.#holdFirstPromise() : undefined
       this.#session.post('Runtime.evaluate', parameters, (error, answer) => {
-        // oxlint-disable-next-line promise/no-multiple-resolved -- one of the two
         if (error === null) resolve(answer)
         else reject(error)
       })
@@ -99,7 +98,9 @@ export class Evaluator {
    */
   #holdFirstPromise(): () => void {
     let first: Promise<unknown> | undefined
-    const stop = promiseHooks.onInit((promise) => (first ??= promise))
+    const stop = promiseHooks.onInit((promise) => {
+      first ??= promise
+    })
     return () => {
       Reflect.apply(stop, undefined, [])
       const held = first
@@ -126,8 +127,7 @@ export class Evaluator {
         this.#session.post('Runtime.callFunctionOn', {
           objectId: host.result.objectId,
           functionDeclaration: 'function (value) { this.take(value) }',
-          // ExactOptionalPropertyTypes against the generated types
-          arguments: [argument as Runtime.CallArgument],
+          arguments: [argument],
         })
       },
     )

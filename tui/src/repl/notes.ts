@@ -1,4 +1,3 @@
-import { countOf } from './commands.ts'
 import type { EngineEnd } from './engine-client.ts'
 import type { FollowNote, Ready } from './protocol.ts'
 
@@ -56,9 +55,12 @@ export function endNote(end: EngineEnd | undefined): string {
     : `The code called process.exit(${end.code})`
 }
 
-/** What to say when nobody has taken a task for three seconds. */
+/**
+ * What to say when a task is still PENDING after three seconds and no worker is known. A running task may be PENDING too, as
+ * workers report a start only with `taskTrackStarted`: hence the "if".
+ */
 export function waitingNote(broker: string): string {
-  return `No worker has taken it yet. Is one running? npx tq worker (broker ${broker}). Ctrl-C stops waiting.`
+  return `Still PENDING on ${broker}. If no worker consumes its queue, start one: npx tq worker. Ctrl-C stops waiting.`
 }
 
 function shortBroker(broker: string): string {
@@ -71,4 +73,9 @@ function shortBroker(broker: string): string {
 /** `w1` of `w1@box`. */
 export function shortWorker(hostname: string): string {
   return hostname.split('@')[0] ?? hostname
+}
+
+/** `1 task`, `2 tasks`. */
+export function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

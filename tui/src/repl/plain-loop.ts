@@ -25,6 +25,7 @@ export class PlainLoop {
   #isReady = false
   #prompt = ''
   #broker = ''
+  #hasWorker = false
   #end: EngineEnd | undefined
   #waiting: NodeJS.Timeout | undefined
 
@@ -137,11 +138,15 @@ export class PlainLoop {
         return this.#error(
           `${event.event === 'unhandledRejection' ? 'Unhandled rejection' : 'Uncaught'}: ${event.text}`,
         )
-      case 'note':
       case 'worker':
+        this.#hasWorker = event.text !== ''
+        return this.#note(event.text)
+      case 'note':
         return this.#note(event.text)
       case 'following':
-        this.#waiting = setTimeout(() => this.#note(waitingNote(this.#broker)), patienceMs)
+        this.#waiting = setTimeout(() => {
+          if (!this.#hasWorker) this.#note(waitingNote(this.#broker))
+        }, patienceMs)
         return undefined
       case 'state':
         if (event.state !== 'PENDING') clearTimeout(this.#waiting)

@@ -5,11 +5,11 @@ import { pathToFileURL } from 'node:url'
 /** Imports as a file at the root of the project would make them. */
 export interface ProjectModules {
   /** Throws when a name is not exported: a missing import is never silently `undefined`. */
-  import(
+  readonly import: (
     specifier: unknown,
     names?: readonly string[] | object,
     attributes?: Readonly<Record<string, string>>,
-  ): Promise<unknown>
+  ) => Promise<unknown>
   /** What `import.meta` is in such a file. */
   readonly meta: Readonly<Record<string, unknown>>
   readonly require: NodeJS.Require
@@ -35,15 +35,19 @@ export function projectModules(projectFolder: string): ProjectModules {
     async import(specifier, names = [], attributes) {
       const options = attributes === undefined ? optionsOf(names) : { with: attributes }
       const module: unknown = await import(`${scheme}${String(specifier)}`, options)
-      if (typeof module !== 'object' || module === null || !Array.isArray(names)) return module
+      if (typeof module !== 'object' || module === null || !isNames(names)) return module
       const missing = names.find((name) => !(name in module))
       if (missing === undefined) return module
       throw new SyntaxError(
-        `'${String(specifier)}' does not export '${String(missing)}'. If it is a type, write: import type { ${String(missing)} }`,
+        `'${String(specifier)}' does not export '${missing}'. If it is a type, write: import type { ${missing} }`,
       )
     },
     lowerDecorators: () => findEsbuild(require),
   }
+}
+
+function isNames(second: readonly string[] | object): second is readonly string[] {
+  return Array.isArray(second)
 }
 
 /** `import(specifier, { with: … })` passes its second argument where generated code passes names. */

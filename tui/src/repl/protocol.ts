@@ -27,7 +27,7 @@ export interface StartOptions {
   /** False: plain TypeScript, no app is looked for. */
   readonly loadApp: boolean
   readonly eager: boolean
-  /** `now`: see to a worker while the first input is read; `later`: when the first result is followed. */
+  /** `now`: see to a worker as soon as the prompt stands; `later`: when the first result is followed. */
   readonly worker: 'now' | 'later'
   /** Module that exports `loadApp`; `tq-runtime/loader` unless a test brings its own. */
   readonly loader?: string | undefined

@@ -1,0 +1,16 @@
+export { Control, type InspectAnswer, type InspectQuery, type Ok, type Refusal, type Replies } from './control/control.ts'
+export {
+  type ClusterState,
+  emptyCluster,
+  isAlive,
+  ratesOf,
+  reduceEvents,
+  type TaskView,
+  type WorkerView,
+} from './events/cluster-state.ts'
+export type { TaskEvent, WorkerEvent, WorkerPulse } from './events/event.ts'
+export { eventHistory, replayEvents } from './events/history.ts'
+export { receiveEvents, subscribeEvents } from './events/receiver.ts'
+export type { ConnectionState, QueueInfo, Transport } from './transports/transport.ts'
+export type { TaskInfo, WorkerStats } from './wire/inspect-dict.ts'
+export { type CallArguments, readCallRepr, readPythonLiteral } from './wire/python-literal.ts'

@@ -1,0 +1,176 @@
+import { expect, test } from 'vitest'
+import { currentTask, type CallOptions } from '../../runtime/src/index.ts'
+import { bench } from '../helpers/app.ts'
+
+/** A bench with a task that gives its own request, and the means to see when and how it ran. */
+function asking() {
+  const one = bench()
+  const { app } = one
+  const ask = app.task('t.ask', { bind: true }, (self, _word: string) => {
+    const { id, parentId, rootId, headers, eta, expires, deliveryInfo, retries, hostname, isEager, task, origin } =
+      self.request
+    const { queue, priority, routingKey } = deliveryInfo
+    return {
+      id,
+      parentId,
+      rootId,
+      headers,
+      retries,
+      hostname,
+      isEager,
+      task,
+      origin,
+      queue,
+      priority,
+      routingKey,
+      eta: eta?.getTime(),
+      expires: expires?.getTime(),
+      ranAt: app.clock.now(),
+    } // prettier-ignore
+  })
+  const answer = async (options: CallOptions = {}) => one.pass((await ask.applyAsync(['x'], options)).get())
+  return { ...one, ask, answer }
+}
+
+test('a plain call has an id of its own, which is its root, and the default queue', async () => {
+  const { app, worker, answer, clock } = asking()
+  await worker()
+
+  const request = await answer()
+
+  expect(request).toEqual({
+    id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    rootId: request.id,
+    headers: {},
+    retries: 0,
+    hostname: 'w1@test',
+    isEager: false,
+    task: 't.ask',
+    origin: app.origin,
+    queue: 'celery',
+    routingKey: 'celery',
+    priority: 0,
+    ranAt: clock.now(),
+  })
+})
+
+test('countdown holds the task back for so many seconds', async () => {
+  const { worker, answer, clock } = asking()
+  const sentAt = clock.now()
+  await worker()
+
+  expect(await answer({ countdown: 90 })).toMatchObject({ ranAt: sentAt + 90_000, eta: sentAt + 90_000 })
+})
+
+test('eta holds the task back until then', async () => {
+  const { worker, answer, clock } = asking()
+  const eta = new Date(clock.now() + 5000)
+  await worker()
+
+  expect(await answer({ eta })).toMatchObject({ ranAt: eta.getTime() })
+})
+
+test('an eta of the past runs at once', async () => {
+  const { worker, answer, clock } = asking()
+  const sentAt = clock.now()
+  await worker()
+
+  expect(await answer({ eta: new Date(1000) })).toMatchObject({ ranAt: sentAt })
+})
+
+test('expires is a number of seconds or a point in time', async () => {
+  const { worker, answer, clock } = asking()
+  const sentAt = clock.now()
+  await worker()
+
+  expect(await answer({ expires: 60 })).toMatchObject({ expires: sentAt + 60_000 })
+  expect(await answer({ expires: new Date(sentAt + 70_000) })).toMatchObject({ expires: sentAt + 70_000 })
+})
+
+test('queue, taskId, priority and headers reach the task', async () => {
+  const { worker, answer } = asking()
+  await worker({ queues: ['fast'] })
+
+  const request = await answer({ queue: 'fast', taskId: 'my-own-id', priority: 7, headers: { tenant: 'blue', n: [1] } })
+
+  expect(request).toMatchObject({
+    queue: 'fast',
+    routingKey: 'fast',
+    id: 'my-own-id',
+    priority: 7,
+    headers: { tenant: 'blue', n: [1] },
+  })
+})
+
+test('the queue and priority of a task stand below those of the call and above the settings', async () => {
+  const { app, pass, worker } = bench({ taskDefaultQueue: 'dull', taskDefaultPriority: 3 })
+  const where = (): string => {
+    const { queue, priority } = currentTask().request.deliveryInfo
+    return `${queue} ${priority}`
+  }
+  const plain = app.task('t.plain', () => where())
+  const own = app.task('t.own', { queue: 'own', priority: 5 }, () => where())
+  await worker({ queues: ['dull', 'own', 'call'] })
+
+  expect(await pass((await plain.delay()).get())).toBe('dull 3')
+  expect(await pass((await own.delay()).get())).toBe('own 5')
+  expect(await pass((await own.applyAsync([], { queue: 'call', priority: 9 })).get())).toBe('call 9')
+})
+
+test('an ignored result is not stored', async () => {
+  const { app, worker, rest, eventsOf } = bench()
+  const quiet = app.task('t.quiet', { ignoreResult: true }, () => 4)
+  const loud = app.task('t.loud', () => 4)
+  await worker()
+
+  const results = [await quiet.delay(), await loud.applyAsync([], { ignoreResult: true })]
+  await rest()
+
+  for (const result of results) {
+    expect(eventsOf(result.id).map(({ type }) => type)).toContain('task-succeeded')
+    expect(await result.meta()).toBeUndefined()
+    expect(await result.state()).toBe('PENDING')
+  }
+})
+
+test('the failure of an ignored result is stored where that is wanted', async () => {
+  const { app, worker, ready } = bench()
+  const quiet = app.task('t.quiet', { ignoreResult: true, storeErrorsEvenIfIgnored: true }, () => {
+    throw new Error('boom')
+  })
+  await worker()
+
+  expect(await ready(await quiet.delay())).toMatchObject({ state: 'FAILURE', error: { message: ['boom'] } })
+})
+
+test('argsRepr hides the arguments in events and logs, and nowhere else', async () => {
+  const { app, worker, pass, rest, events, logged } = bench()
+  const pay = app.task('t.pay', { params: ['card', 'pin'] }, (card: string, pin: string) => card.length + pin.length)
+  await worker()
+
+  const result = await pay.applyAsync(['4111-secret'] as never, {
+    kwargs: { pin: 'secret' },
+    argsRepr: "('4***',)",
+    kwargsRepr: "{'pin': '***'}",
+  })
+
+  expect(await pass(result.get())).toBe(17)
+  await rest()
+  expect(events.filter(({ type }) => type === 'task-sent' || type === 'task-received')).toMatchObject([
+    { args: "('4***',)", kwargs: "{'pin': '***'}" },
+    { args: "('4***',)", kwargs: "{'pin': '***'}" },
+  ])
+  expect(JSON.stringify([events, logged])).not.toContain('secret')
+})
+
+test('shadow is the name in events; the task is still the task', async () => {
+  const { app, worker, pass, rest, eventsOf } = bench()
+  const add = app.task('math.add', (x: number, y: number) => x + y)
+  await worker()
+
+  const result = await add.applyAsync([1, 2], { shadow: 'billing.sum' })
+
+  expect(await pass(result.get())).toBe(3)
+  await rest()
+  expect(eventsOf(result.id)).toMatchObject([{ name: 'billing.sum' }, { name: 'billing.sum' }, {}, {}])
+})

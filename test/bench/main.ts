@@ -1,0 +1,41 @@
+import { availableParallelism, cpus, loadavg } from 'node:os'
+import { type Area, measure, type Scale } from './harness.ts'
+
+/**
+ * `npm run bench -- [area...] [--quick]`: prints what was measured beside the raw figure of the same run. Nothing is asserted:
+ * wall-clock figures move with the load of the machine, so compare inside one run; CPU per task moves least.
+ * BENCH_RUNS (3) says how often each area runs; the areas run one after the other, what is compared inside one run.
+ */
+
+const areas: Readonly<Record<string, () => Promise<Area>>> = {
+  sqlite: async () => (await import('./area-sqlite.ts')).sqliteArea,
+  redis: async () => (await import('./area-redis.ts')).redisArea,
+  start: async () => (await import('./area-start.ts')).startArea,
+  repl: async () => (await import('./area-repl.ts')).replArea,
+  eta: async () => (await import('./area-eta.ts')).etaArea,
+  memory: async () => (await import('./area-memory.ts')).memoryArea,
+}
+
+const args = process.argv.slice(2)
+const isQuick = args.includes('--quick')
+const wanted = args.filter((arg) => !arg.startsWith('--'))
+const unknown = [...wanted.filter((name) => !(name in areas)), ...args.filter((arg) => /^--(?!quick$)/.test(arg))]
+if (unknown.length > 0) {
+  console.error(`There is no ${unknown.join(', ')}. Areas: ${Object.keys(areas).join(', ')}; option: --quick.`)
+  process.exit(2)
+}
+// Servers and workers are ended when this process exits.
+process.on('SIGINT', () => process.exit(130))
+process.on('SIGTERM', () => process.exit(143))
+
+const runs = Number(process.env['BENCH_RUNS'] ?? (isQuick ? 1 : 3))
+const scale: Scale = isQuick ? { tasks: 8000, calls: 1000, idleMs: 1500 } : { tasks: 20_000, calls: 2000, idleMs: 3000 }
+const load = loadavg()[0]?.toFixed(1)
+console.log(
+  `Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model}), load ${load}; medians of ${runs} ${runs === 1 ? 'run' : 'runs'}, ` +
+    `${scale.tasks.toLocaleString('en-US')} tasks per drain. Ratios are of the same run.`,
+)
+for (const [name, area] of Object.entries(areas)) {
+  if (wanted.length === 0 || wanted.includes(name)) await measure(await area(), runs, scale)
+}
+process.exit() // whatever a measurement left open

@@ -1,0 +1,88 @@
+import { type SettingsInput, Tq, type Worker } from 'tq-runtime'
+import { type Mark, ownMark, pause, serve } from '../role.ts'
+
+let app: Tq
+let worker: Worker
+let add: ReturnType<typeof defined>['add']
+let late: ReturnType<typeof defined>['late']
+let started = 0
+let warmAt = Infinity
+let warm = Promise.withResolvers<Mark>()
+let lateness: number[] = []
+
+function defined(): {
+  add: ReturnType<typeof app.task<(x: number, y: number) => Promise<number>>>
+  late: ReturnType<typeof app.task<(dueMs: number) => Promise<number>>>
+} {
+  return {
+    add: app.task('bench.add', async (x: number, y: number) => {
+      if (++started === warmAt) warm.resolve(ownMark())
+      return x + y
+    }),
+    late: app.task('bench.late', async (dueMs: number) => {
+      started++
+      return lateness.push(performance.timeOrigin + performance.now() - dueMs)
+    }),
+  }
+}
+
+serve({
+  open: (settings: SettingsInput) => {
+    app = new Tq('bench', { taskAcksLate: true, workerEnableRemoteControl: false, ...settings })
+    ;({ add, late } = defined())
+  },
+  /** Consumes; `warm` tells when `warmAt` tasks have begun. */
+  work: async (options: { concurrency: number; warmAt?: number; events?: boolean }) => {
+    warmAt = options.warmAt ?? Infinity
+    worker = await app.startWorker({ concurrency: options.concurrency, events: options.events ?? false })
+  },
+  warm: () => warm.promise,
+  /** Waits for nobody: `inFlight` calls at once, or one after the other. Calls per second. */
+  enqueue: async ({ count, inFlight }: { count: number; inFlight: number }) => {
+    await add.delay(0, 0)
+    const begin = ownMark()
+    for (let at = 0; at < count; at += inFlight) {
+      if (inFlight === 1) await add.delay(at, 1)
+      else await Promise.all(Array.from({ length: inFlight }, (_, index) => add.delay(at + index, 1)))
+    }
+    const end = ownMark()
+    return { perSecond: (count * 1000) / (end.atMs - begin.atMs), cpuUs: (end.cpuUs - begin.cpuUs) / count }
+  },
+  /** Latencies (ms) of delay + get, one after the other. */
+  roundTrips: async ({ count, pauseMs }: { count: number; pauseMs: number }) => {
+    for (let warmUp = 0; warmUp < 200; warmUp++) await (await add.delay(warmUp, 1)).get()
+    const found: number[] = []
+    for (let call = 0; call < count; call++) {
+      if (pauseMs > 0) await pause(Math.random() * pauseMs)
+      const begin = performance.now()
+      await (await add.delay(call, 1)).get()
+      found.push(performance.now() - begin)
+    }
+    return found
+  },
+  /** Calls with a countdown, spread over time so that `perSecond` is not exceeded. */
+  countdown: async ({ count, seconds, perSecond }: { count: number; seconds: number; perSecond: number }) => {
+    const begin = performance.now()
+    for (let at = 0; at < count; at += 100) {
+      const ahead = (at / perSecond) * 1000 - (performance.now() - begin)
+      if (ahead > 0) await pause(ahead)
+      await Promise.all(
+        Array.from({ length: 100 }, () => {
+          const eta = new Date(Date.now() + seconds * 1000)
+          return late.applyAsync([eta.getTime()], { eta })
+        }),
+      )
+    }
+  },
+  lateness: () => lateness,
+  started: () => started,
+  reset: () => {
+    started = 0
+    lateness = []
+    warm = Promise.withResolvers()
+  },
+  close: async () => {
+    await worker?.stop(0)
+    await app.close()
+  },
+})
