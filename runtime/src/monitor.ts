@@ -1,4 +1,11 @@
-export { Control, type InspectAnswer, type InspectQuery, type Ok, type Refusal, type Replies } from './control/control.ts'
+export {
+  Control,
+  type InspectAnswer,
+  type InspectQuery,
+  type Ok,
+  type Refusal,
+  type Replies,
+} from './control/control.ts'
 export {
   type ClusterState,
   emptyCluster,

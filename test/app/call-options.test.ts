@@ -26,7 +26,7 @@ function asking() {
       eta: eta?.getTime(),
       expires: expires?.getTime(),
       ranAt: app.clock.now(),
-    } // prettier-ignore
+    }
   })
   const answer = async (options: CallOptions = {}) => one.pass((await ask.applyAsync(['x'], options)).get())
   return { ...one, ask, answer }

@@ -12,7 +12,7 @@ function noting() {
     readonly id: string
     readonly parentId: string | undefined
     readonly rootId: string
-  }[] = [] // prettier-ignore
+  }[] = []
   const note = (): void => {
     const { task, args, id, parentId, rootId } = currentTask().request
     calls.push({ task, args, id, parentId, rootId })

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runInThisContext } from 'node:vm'
 import { afterAll, expect, test } from 'vitest'
 import { readParameters, withoutSelf } from '../../runtime/src/app/task-source.ts'
 import { daily } from './fixtures/names/jobs/report.ts'
@@ -13,7 +14,7 @@ type AnyFunction = (...args: never[]) => unknown
 
 /** The function as Node makes it of TypeScript: types replaced by blanks. */
 function compiled(expression: string): AnyFunction {
-  const made: unknown = new Function(stripTypeScriptTypes(`const it = ${expression}`) + '\nreturn it')()
+  const made: unknown = runInThisContext(stripTypeScriptTypes(`(${expression})`))
   if (typeof made !== 'function') throw new TypeError('expected the text of a function')
   return made as AnyFunction // what the text says
 }
@@ -137,7 +138,7 @@ test.each([
 })
 
 test('a function without a readable text has as many parameters as it says, and takes more', () => {
-  const list = readParameters(Math.max as AnyFunction, undefined)
+  const list = readParameters(Math.max, undefined)
 
   const bound = readParameters(((a: number, b: number) => a + b).bind(null, 1), undefined)
 
@@ -156,7 +157,7 @@ test('a method is read like a function', () => {
     add(x: number, y = 1) {
       return x + y
     },
-  } // prettier-ignore
+  }
 
   expect(readParameters(add, undefined)).toMatchObject({ names: ['x', 'y'], required: 1, most: 2 })
 })

@@ -55,7 +55,11 @@ export async function measure(area: Area, runs: number, scale: Scale): Promise<v
 
 function cells({ label, figure, unit, raw, aim }: Row, measured: readonly Figures[]): string[] {
   const values = defined(measured.map((figures) => figures[figure]))
-  const row = [label, `${shown(median(values))} ${unit}`, `${shown(Math.min(...values))} - ${shown(Math.max(...values))}`]
+  const row = [
+    label,
+    `${shown(median(values))} ${unit}`,
+    `${shown(Math.min(...values))} - ${shown(Math.max(...values))}`,
+  ]
   if (raw === undefined) return [...row, '', '', aim ?? '']
   const others = defined(measured.map((figures) => figures[raw.figure]))
   const ratios = defined(

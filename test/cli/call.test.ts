@@ -74,6 +74,39 @@ describe('with a worker', () => {
     expect(late).toMatchObject({ code: 4, stdout: '', stderr: expect.stringContaining('not ready within 0.2 s') })
   })
 
+  test('--json prints the record and nothing else, of a failure too', async () => {
+    const { tq, worker } = shop()
+    await worker()
+
+    const success = await tq(['call', 'math.add', '2', '2', '--json'])
+    const failure = await tq(['call', 'orders.charge', 'a1', '0', '--json'])
+
+    expect(success).toMatchObject({ code: 0, stderr: '' })
+    expect(JSON.parse(success.stdout)).toMatchObject({ state: 'SUCCESS', result: 4 })
+    expect(failure.code).toBe(3)
+    expect(JSON.parse(failure.stdout)).toMatchObject({ state: 'FAILURE', error: { type: 'RangeError' } })
+  })
+
+  test('Ctrl-C stops the waiting with exit 130 and says that the task goes on', async () => {
+    const { tq, worker, spawn } = shop()
+    await worker()
+    const events = spawn(['events', '--dump'])
+    await events.waitForLine('Listening')
+    const call = spawn(['call', 'reports.slow', '600', '--task-id', 'long'])
+    await events.waitForLine('task-started uuid=long')
+
+    call.kill('SIGINT')
+    const exit = await call.exit
+    const queues = await tq(['queues', '--json'])
+
+    expect({ exit, stdout: call.stdout, stderr: call.stderr }).toEqual({
+      exit: { code: 130, signal: null },
+      stdout: '',
+      stderr: 'Not waiting any longer; task long goes on.\n',
+    })
+    expect(JSON.parse(queues.stdout)).toMatchObject({ queues: [{ name: 'celery', held: 1 }] })
+  })
+
   test('a task that had expired is exit 3', async () => {
     const { tq, worker } = shop()
     const { stdout } = await tq(['call', 'math.add', '1', '1', '--expires', '0', '--no-wait'])
@@ -106,10 +139,11 @@ export const text = app.task('text', (what: string) => what)
     const { tq } = project()
 
     const given = await tq(['call', 'echo', '--eager', '-a', '[1, {"a": 2}]'])
-    const piped = await tq(['call', 'echo', '--eager', '-a', '-'], { input: '[3, "x"]\n' })
+    const long = 'x'.repeat(300_000) // longer than a pipe holds
+    const piped = await tq(['call', 'echo', '--eager', '-a', '-'], { input: `[3, "${long}"]\n` })
 
     expect(JSON.parse(given.stdout)).toEqual([1, { a: 2 }])
-    expect(JSON.parse(piped.stdout)).toEqual([3, 'x'])
+    expect(JSON.parse(piped.stdout)).toEqual([3, long])
   })
 
   test('keywords come by -k', async () => {
@@ -171,7 +205,9 @@ describe('without a worker, on the embedded broker', () => {
     expect(hostname).toBeDefined()
     const workerPid = Number(/^tq-(\d+)@/.exec(hostname ?? '')?.[1])
     expect(workerPid).not.toBe(call.pid)
-    expect(results.map(({ meta }) => JSON.parse(String(meta)))).toMatchObject([{ status: 'SUCCESS', result: 4 }])
+    expect(results.map(({ meta }): unknown => JSON.parse(String(meta)))).toMatchObject([
+      { status: 'SUCCESS', result: 4 },
+    ])
     const succeeded = events.find(({ key }) => key === 'task.succeeded')
     const { body } = JSON.parse(String(succeeded?.['body'])) as { body: string }
     expect(JSON.parse(body)).toMatchObject({ type: 'task-succeeded', pid: workerPid, hostname })

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { makeProject } from '../helpers/project.ts'
-import { waitFor } from '../helpers/wait.ts'
 import { shop } from './shop.ts'
 
 test('tq tasks is a table with the count beside it', async () => {
@@ -8,7 +7,9 @@ test('tq tasks is a table with the count beside it', async () => {
 
   const lines = stdout.trimEnd().split('\n')
   expect(lines).toHaveLength(14)
-  expect(lines).toContainEqual(expect.stringMatching(/^math\.add\(x: number, y: number\): number {2,}src\/tasks\/math\.ts:4 {2,}celery$/))
+  expect(lines).toContainEqual(
+    expect.stringMatching(/^math\.add\(x: number, y: number\): number {2,}src\/tasks\/math\.ts:4 {2,}celery$/),
+  )
   expect({ code, stderr }).toEqual({ code: 0, stderr: '14 tasks from 5 files\n' })
 })
 
@@ -17,7 +18,9 @@ test('tq tasks --json is one document and nothing else', async () => {
 
   const { tasks, failures } = JSON.parse(stdout) as { tasks: { name: string }[]; failures: unknown[] }
   expect(tasks).toHaveLength(14)
-  expect(tasks).toContainEqual(expect.objectContaining({ name: 'mail.send', line: 10, queue: 'celery', params: ['mail'] }))
+  expect(tasks).toContainEqual(
+    expect.objectContaining({ name: 'mail.send', line: 10, queue: 'celery', params: ['mail'] }),
+  )
   expect(failures).toEqual([])
   expect(stderr).toBe('')
 })
@@ -35,10 +38,24 @@ test('tq queues counts what waits, and tq purge deletes it only when told so', a
   const after = await tq(['queues', '--json'])
 
   expect(before.stdout).toMatch(/^QUEUE +READY +HELD +PARKED +WORKERS\ncelery +1 +0 +1 +0\nother +1 +0 +0 +0\n$/)
-  expect(refused).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/Delete 2 messages of 'celery'.*\n.*--force/) })
-  expect(JSON.parse(between.stdout)).toMatchObject({ queues: [{ name: 'celery', ready: 1, parked: 1 }, { name: 'other', ready: 1 }] })
+  expect(refused).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: expect.stringMatching(/Delete 2 messages of 'celery'.*\n.*--force/),
+  })
+  expect(JSON.parse(between.stdout)).toMatchObject({
+    queues: [
+      { name: 'celery', ready: 1, parked: 1 },
+      { name: 'other', ready: 1 },
+    ],
+  })
   expect(purged).toMatchObject({ code: 0, stdout: "Deleted 2 messages of 'celery'.\n" })
-  expect(JSON.parse(after.stdout)).toMatchObject({ queues: [{ name: 'celery', ready: 0, parked: 0 }, { name: 'other', ready: 1 }] })
+  expect(JSON.parse(after.stdout)).toMatchObject({
+    queues: [
+      { name: 'celery', ready: 0, parked: 0 },
+      { name: 'other', ready: 1 },
+    ],
+  })
 })
 
 test('tq status names the workers that answer', async () => {
@@ -59,7 +76,11 @@ test('tq status without a worker is exit 5 and says what to start', async () => 
   const text = await tq(['status', '--timeout', '0.1'])
   const json = await tq(['status', '--timeout', '0.1', '--json'])
 
-  expect(text).toMatchObject({ code: 5, stdout: '', stderr: expect.stringMatching(/^No worker answered within 0\.1 s on embedded; .*Start one: tq worker\n$/) })
+  expect(text).toMatchObject({
+    code: 5,
+    stdout: '',
+    stderr: expect.stringMatching(/^No worker answered within 0\.1 s on embedded; .*Start one: tq worker\n$/),
+  })
   expect(json.code).toBe(5)
   expect(JSON.parse(json.stdout)).toEqual({ broker: 'embedded', workers: [] })
 })
@@ -75,24 +96,51 @@ test('tq events prints what happens as lines, with --json as JSON, until interru
   const line = await dump.waitForLine(/task-succeeded .*uuid=the-id/)
   expect(line).toMatch(/^\d{4}-\d\d-\d\dT\S+ w1@test task-succeeded uuid=the-id .*result=42 .*\[pid \d+, clock \d+\]$/)
   await json.waitForLine(/"task-succeeded"/)
-  const events = json.stdout.trim().split('\n').map((text) => JSON.parse(text) as { type: string; uuid?: string })
-  expect(events.filter(({ uuid }) => uuid === 'the-id').map(({ type }) => type).sort()).toEqual(['task-received', 'task-sent', 'task-started', 'task-succeeded'])
+  const events = json.stdout
+    .trim()
+    .split('\n')
+    .map((text) => JSON.parse(text) as { type: string; uuid?: string })
+  expect(
+    events
+      .filter(({ uuid }) => uuid === 'the-id')
+      .map(({ type }) => type)
+      .sort(),
+  ).toEqual(['task-received', 'task-sent', 'task-started', 'task-succeeded'])
   expect(events).toContainEqual(expect.objectContaining({ type: 'worker-online', hostname: 'w1@test' }))
   dump.kill('SIGINT')
   json.kill('SIGTERM')
   expect([(await dump.exit).code, (await json.exit).code]).toEqual([0, 0])
 })
 
-test('events show what a terminal would obey instead of sending it there', async () => {
-  const { tq, worker, spawn } = shop()
+test('tq events ends quietly when nobody reads it any longer', async () => {
+  const { tq, spawn } = shop()
+  const json = spawn(['events', '--json'])
+  await json.waitForLine('Listening')
+
+  json.child.stdout?.destroy()
+  await tq(['call', 'math.add', '2', '40'])
+  const exit = await json.exit
+
+  expect({ exit, stderr: json.stderr }).toEqual({
+    exit: { code: 0, signal: null },
+    stderr: 'Listening for events on embedded; Ctrl-C ends.\n',
+  })
+})
+
+test('what a terminal would obey is shown instead of sent there, in names too', async () => {
+  const { tq, spawn } = shop()
   const dump = spawn(['events', '--dump'])
   await dump.waitForLine('Listening')
-  await worker()
+  const worker = spawn(['worker', '-l', 'debug', '-n', 'w1\u001b[2J@test'])
+  await worker.waitForLine(/ at once$/)
 
-  await tq(['call', 'reports.daily', '\u001b[2J\u009b31m', '--task-id', 'the-id'])
+  await tq(['call', 'reports.daily', '\u001b[2J\u009b31m', '--task-id', 'the\u001b[2J'])
+  await dump.waitForLine('task-succeeded')
+  const status = await tq(['status'])
 
-  await waitFor(() => dump.stdout.includes('task-succeeded uuid=the-id'), { what: 'the event' })
-  expect(dump.stdout).not.toMatch(/[\u001b\u009b]/)
+  expect(dump.stdout).toContain(String.raw`w1\u001b[2J@test task-succeeded uuid=the\u001b[2J`)
+  expect(status.stdout).toBe(`${String.raw`w1\u001b[2J@test`}  OK\n`)
+  expect(dump.stdout + worker.stderr).not.toMatch(/[\u001b\u009b]/)
 })
 
 test('tq report says what a bug report needs, without passwords', async () => {
@@ -108,6 +156,10 @@ export const app = new Tq('secretive', { brokerUrl: 'redis://user:hunter2@127.0.
 
   expect(text.stdout).toContain('redis://user:***@127.0.0.1:1/0')
   expect(`${text.stdout}${text.stderr}${json.stdout}${json.stderr}`).not.toContain('hunter2')
-  expect(JSON.parse(json.stdout)).toMatchObject({ app: 'secretive (app.ts)', node: process.version, settings: { brokerUrl: 'redis://user:***@127.0.0.1:1/0' } })
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    app: 'secretive (app.ts)',
+    node: process.version,
+    settings: { brokerUrl: 'redis://user:***@127.0.0.1:1/0' },
+  })
   expect([text.code, json.code]).toEqual([0, 0])
 })

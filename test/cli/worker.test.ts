@@ -61,7 +61,9 @@ test('-Q takes the named queues and leaves the others', async () => {
 
   expect(stderr).toMatch(/^ {2}queues +a, b$/m)
   expect(answer.stdout).toBe('21\n')
-  expect(JSON.parse(queues.stdout)).toMatchObject({ queues: expect.arrayContaining([expect.objectContaining({ name: 'celery', ready: 1 })]) })
+  expect(JSON.parse(queues.stdout)).toMatchObject({
+    queues: expect.arrayContaining([expect.objectContaining({ name: 'celery', ready: 1 })]),
+  })
 })
 
 test('without -Q the queues of the tasks are consumed too', async () => {
@@ -89,7 +91,12 @@ test('-c limits what runs at once', async () => {
 
   expect(JSON.parse(stdout)).toMatchObject({ queues: [{ name: 'celery' }, { name: 'slow' }] })
   expect(before).not.toContain('running second')
-  expect(w1.stdout.split('\n').filter(Boolean)).toEqual(['running first', 'through first', 'running second', 'through second'])
+  expect(w1.stdout.split('\n').filter(Boolean)).toEqual([
+    'running first',
+    'through first',
+    'running second',
+    'through second',
+  ])
 })
 
 test('SIGTERM lets the running task end, takes nothing new and exits 0', async () => {
@@ -157,3 +164,18 @@ test('a second worker of the same name is refused and told who has it', async ()
   expect(second.stderr).toContain(String(w1.pid))
 })
 
+test('SIGQUIT gives back what runs and stores nothing about it', async () => {
+  const { tq, worker } = shop()
+  const w1 = await worker('-E', '-l', 'debug')
+  await tq(['call', 'reports.slow', '600', '--no-wait', '--task-id', 'it'])
+  await w1.waitForLine(/reports\.slow\[it\] received/)
+
+  w1.kill('SIGQUIT')
+  const exit = await w1.exit
+  const result = await tq(['result', 'it'])
+  const queues = await tq(['queues', '--json'])
+
+  expect(exit).toEqual({ code: 0, signal: null })
+  expect(result.code).toBe(4)
+  expect(JSON.parse(queues.stdout)).toMatchObject({ queues: [{ name: 'celery', held: 0, ready: 1 }] })
+})

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { deferred, type Service, ServiceStack } from '../../runtime/src/core/lifecycle.ts'
 
-function service(name: string, said: string[], failing: 'start' | 'stop' | undefined = undefined): Service {
+function service(name: string, said: string[], failing?: 'start' | 'stop'): Service {
   return {
     start: async () => {
       said.push(`start ${name}`)

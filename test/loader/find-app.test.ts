@@ -19,7 +19,9 @@ describe('the app is named by', () => {
   })
 
   test('-A folder with an index', async () => {
-    expect(await load(makeProject({ 'src/index.ts': appSource('inside') }), { app: 'src' })).toMatchObject({ main: 'inside' })
+    expect(await load(makeProject({ 'src/index.ts': appSource('inside') }), { app: 'src' })).toMatchObject({
+      main: 'inside',
+    })
   })
 
   test('-A file:export', async () => {
@@ -47,7 +49,11 @@ describe('the app is named by', () => {
   })
 
   test('tq.app in package.json, relative to it from any folder below', async () => {
-    const project = makeProject({ ...two, 'package.json': '{ "type": "module", "tq": { "app": "two.ts" } }', 'deep/down/note.txt': '' })
+    const project = makeProject({
+      ...two,
+      'package.json': '{ "type": "module", "tq": { "app": "two.ts" } }',
+      'deep/down/note.txt': '',
+    })
 
     expect(await load(project)).toMatchObject({ main: 'two' })
     expect(await load(project, { cwd: 'deep/down' })).toMatchObject({ main: 'two' })
@@ -55,11 +61,15 @@ describe('the app is named by', () => {
   })
 
   test('tq.config.ts, which says where it is', async () => {
-    expect(await load(makeProject({ ...two, 'tq.config.ts': `export default { app: './two.ts' }\n` }))).toMatchObject({ main: 'two' })
+    expect(await load(makeProject({ ...two, 'tq.config.ts': `export default { app: './two.ts' }\n` }))).toMatchObject({
+      main: 'two',
+    })
   })
 
   test('tq.config.ts, which makes it', async () => {
-    expect(await load(makeProject({ ...two, 'tq.config.ts': appSource('configured') }))).toMatchObject({ main: 'configured' })
+    expect(await load(makeProject({ ...two, 'tq.config.ts': appSource('configured') }))).toMatchObject({
+      main: 'configured',
+    })
   })
 
   test('a default export', async () => {
@@ -109,10 +119,31 @@ describe('without a name it is searched', () => {
     expect(await load(project)).toMatchObject({ main: 'found' })
   })
 
+  test('in what git has although .gitignore names it', async () => {
+    const project = makeProject({ 'generated/app.ts': appSource('kept'), '.gitignore': 'generated\nnode_modules\n' })
+    execFileSync('git', ['init', '-q', project.folder])
+    execFileSync('git', ['-C', project.folder, 'add', '-f', 'generated/app.ts'])
+
+    expect(await load(project)).toMatchObject({ main: 'kept' })
+  })
+
+  test('in the files of a project that a repository further up ignores', async () => {
+    const outer = makeProject({
+      '.gitignore': '*\n',
+      'inner/package.json': '{ "type": "module" }',
+      'inner/app.ts': appSource('inner'),
+    })
+    execFileSync('git', ['init', '-q', outer.folder])
+
+    expect(await load(outer, { cwd: 'inner' })).toMatchObject({ main: 'inner' })
+  })
+
   test('two hits are an error that lists both and the ways out', async () => {
     const { error } = await load(makeProject(two))
 
-    expect(error).toMatch(/^LoadError: 2 files in \S+ make an app:\n {2}one\.ts\n {2}two\.ts\nSay which one with -A, TQ_APP, or "tq": /)
+    expect(error).toMatch(
+      /^LoadError: 2 files in \S+ make an app:\n {2}one\.ts\n {2}two\.ts\nSay which one with -A, TQ_APP, or "tq": /,
+    )
   })
 
   test('no hit is an error with the ways out', async () => {
@@ -141,10 +172,10 @@ describe('without a name it is searched', () => {
 
   test('a change of size alone is seen, too', async () => {
     const project = makeProject({ 'one.ts': appSource('one') })
+    utimesSync(project.path('one.ts'), 1000, 1000)
     await load(project)
-    const { atime, mtime } = statSync(project.path('one.ts'))
     writeFileSync(project.path('one.ts'), 'export {}\n')
-    utimesSync(project.path('one.ts'), atime, mtime)
+    utimesSync(project.path('one.ts'), 1000, 1000)
     project.write('two.ts', appSource('two'))
 
     expect(await load(project)).toMatchObject({ main: 'two' })
@@ -182,9 +213,13 @@ describe('what is named and is no app', () => {
   })
 
   test('an app file that throws is an error with its line', async () => {
-    const project = makeProject({ 'app.ts': `import { Tq } from 'tq-runtime'\nexport const app = new Tq('x')\nthrow new RangeError('too far')\n` })
+    const project = makeProject({
+      'app.ts': `import { Tq } from 'tq-runtime'\nexport const app = new Tq('x')\nthrow new RangeError('too far')\n`,
+    })
 
-    expect((await load(project, { app: 'app.ts' })).error).toBe(`LoadError: Could not import the app ${project.path('app.ts')}:3. RangeError: too far`)
+    expect((await load(project, { app: 'app.ts' })).error).toBe(
+      `LoadError: Could not import the app ${project.path('app.ts')}:3. RangeError: too far`,
+    )
   })
 
   test('a mistyped setting is an error with a suggestion', async () => {
@@ -196,7 +231,9 @@ describe('what is named and is no app', () => {
   test('a syntax error in the app file is an error with its line', async () => {
     const project = makeProject({ 'app.ts': `import { Tq } from 'tq-runtime'\n\nexport const app = = new Tq('x')\n` })
 
-    expect((await load(project, { app: 'app.ts' })).error).toMatch(/^LoadError: Could not import the app \S+app\.ts:3\. SyntaxError/)
+    expect((await load(project, { app: 'app.ts' })).error).toMatch(
+      /^LoadError: Could not import the app \S+app\.ts:3\. SyntaxError/,
+    )
   })
 })
 
@@ -211,7 +248,10 @@ describe('the folder of the project', () => {
     const fromInside = await load(project, { cwd: 'packages/worker' })
 
     for (const loaded of [fromAbove, fromInside]) {
-      expect(loaded).toMatchObject({ projectFolder: project.path('packages/worker'), db: project.path('packages/worker/.tq/tq.db') })
+      expect(loaded).toMatchObject({
+        projectFolder: project.path('packages/worker'),
+        db: project.path('packages/worker/.tq/tq.db'),
+      })
     }
   })
 

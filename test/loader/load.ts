@@ -27,7 +27,9 @@ export interface LoadRequest {
 
 /** A process that loads projects, one for all tests of a file. Call it at the file's top. */
 export function loader(): (project: Project, request?: LoadRequest) => Promise<Loaded> {
-  const program: RunningProcess = spawnNode([fileURLToPath(new URL('loader-child.ts', import.meta.url))], { cleanEnv: true })
+  const program: RunningProcess = spawnNode([fileURLToPath(new URL('loader-child.ts', import.meta.url))], {
+    cleanEnv: true,
+  })
   let asked = 0
   afterAll(async () => {
     program.child.stdin?.end()
@@ -36,7 +38,9 @@ export function loader(): (project: Project, request?: LoadRequest) => Promise<L
   return async (project, { cwd = '', env = {}, ...request } = {}) => {
     const number = asked++
     program.write(`${JSON.stringify({ ...request, env, cwd: project.path(cwd) })}\n`)
-    const line = await waitFor(() => program.stdout.split('\n').slice(0, -1)[number], { what: `the loader's answer; ${program.stderr}` })
+    const line = await waitFor(() => program.stdout.split('\n').slice(0, -1)[number], {
+      what: `the loader's answer; ${program.stderr}`,
+    })
     return JSON.parse(line) as Loaded
   }
 }

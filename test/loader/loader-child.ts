@@ -14,7 +14,16 @@ async function load(options: LoadOptions): Promise<unknown> {
   try {
     const { app, file, projectFolder, taskFiles, exports, failures } = await loadApp(options)
     const [main, tasks] = [app.main, app.registry.names()]
-    return { main, file, projectFolder, tasks, taskFiles, exports: Object.keys(exports), failures, db: app.connections.embeddedPath() }
+    return {
+      main,
+      file,
+      projectFolder,
+      tasks,
+      taskFiles,
+      exports: Object.keys(exports),
+      failures,
+      db: app.connections.embeddedPath(),
+    }
   } catch (error) {
     return { error: error instanceof Error ? `${error.name}: ${error.message}` : String(error) }
   }

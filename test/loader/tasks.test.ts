@@ -74,7 +74,9 @@ describe('task modules are', () => {
 test('a pattern that matches nothing is an error that names it', async () => {
   const project = makeProject({ 'app.ts': appSource('x', `{ include: ['./taks/*.ts'] }`) })
 
-  expect((await load(project)).error).toBe(`LoadError: No file matches './taks/*.ts' (from include, imports or -I), looked for in ${project.folder}.`)
+  expect((await load(project)).error).toBe(
+    `LoadError: No file matches './taks/*.ts' (from include, imports or -I), looked for in ${project.folder}.`,
+  )
 })
 
 test('a task module that throws is reported with file and line, the others stay registered', async () => {
@@ -92,11 +94,16 @@ test('a task module that throws is reported with file and line, the others stay 
 })
 
 test('a module that a task module imports and that is missing is told by name', async () => {
-  const project = makeProject({ 'app.ts': appSource('x'), 'bad.ts': `import './gone.ts'\n${taskSource('bad', './app.ts')}` })
+  const project = makeProject({
+    'app.ts': appSource('x'),
+    'bad.ts': `import './gone.ts'\n${taskSource('bad', './app.ts')}`,
+  })
 
   const { failures } = await load(project)
 
-  expect(failures).toEqual([expect.objectContaining({ file: project.path('bad.ts'), message: expect.stringContaining('gone.ts') })])
+  expect(failures).toEqual([
+    expect.objectContaining({ file: project.path('bad.ts'), message: expect.stringContaining('gone.ts') }),
+  ])
 })
 
 test('a name that two modules define is a failure with both places', async () => {
@@ -110,11 +117,16 @@ test('a name that two modules define is a failure with both places', async () =>
 
   expect(tasks).toEqual(['same'])
   expect(failures).toHaveLength(1)
-  expect(failures[0]?.message).toMatch(/DuplicateTaskError: Task 'same' is defined twice: first at \S+a\.ts:2:\d+, again at \S+b\.ts:2:\d+/)
+  expect(failures[0]?.message).toMatch(
+    /DuplicateTaskError: Task 'same' is defined twice: first at \S+a\.ts:2:\d+, again at \S+b\.ts:2:\d+/,
+  )
 })
 
 test('a file without a name for its task is a failure, never a guess', async () => {
-  const project = makeProject({ 'app.ts': appSource('x'), 'a.ts': `import { app } from './app.ts'\nexport const a = app.task(() => 1)\n` })
+  const project = makeProject({
+    'app.ts': appSource('x'),
+    'a.ts': `import { app } from './app.ts'\nexport const a = app.task(() => 1)\n`,
+  })
 
   const { tasks, failures } = await load(project)
 
@@ -171,7 +183,11 @@ describe('TypeScript', () => {
     ['a namespace', 'namespace Space { export const x = 1 }', 'namespace'],
     ['a decorator', 'const mark = (..._: unknown[]): void => {}\n@mark\nclass Marked {}', 'decorator'],
   ])('%s without tsx is named, with the two ways out', async (_title, code, construct) => {
-    const project = makeProject({ 'app.ts': appSource('x'), 'good.ts': taskSource('good', './app.ts'), 'a.ts': `${taskSource('a', './app.ts')}${code}\n` })
+    const project = makeProject({
+      'app.ts': appSource('x'),
+      'good.ts': taskSource('good', './app.ts'),
+      'a.ts': `${taskSource('a', './app.ts')}${code}\n`,
+    })
 
     const { tasks, failures } = await load(project)
 

@@ -6,7 +6,7 @@ import { bench } from '../helpers/app.ts'
 class PaymentRefused extends Error {}
 
 test('a success stores its value and when it was ready', async () => {
-  const { app, worker, ready, clock } = bench()
+  const { app, worker, ready, clock } = bench({ resultExtended: false })
   const add = app.task('t.add', (x: number, y: number) => x + y)
   await worker()
 

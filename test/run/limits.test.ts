@@ -129,7 +129,7 @@ test('a task that is over leaves no limit armed', async () => {
 })
 
 test('a task that was revoked before it came is not run', async () => {
-  const { app, worker, ready, pass, eventsOf } = bench()
+  const { app, worker, ready, rest, pass, eventsOf } = bench()
   let ran = false
   const task = app.task('t.unwanted', () => {
     ran = true
@@ -137,6 +137,7 @@ test('a task that was revoked before it came is not run', async () => {
   await worker()
 
   await app.result('unwanted-1').revoke()
+  await rest()
   const result = await task.applyAsync([], { taskId: 'unwanted-1' })
   const meta = await ready(result)
 

@@ -13,7 +13,7 @@ function retrying(options: RetryOptions | (() => RetryOptions), goodAt = Infinit
     readonly args: readonly unknown[]
     readonly queue: string
     readonly priority: number
-  }[] = [] // prettier-ignore
+  }[] = []
   const again = app.task('t.again', { bind: true, ...task }, (self, word: string): string => {
     const { args, retries, deliveryInfo } = self.request
     const { queue, priority } = deliveryInfo
@@ -137,7 +137,7 @@ test('between the runs the state is RETRY with the cause, and each run has its e
     'task-received',
     'task-started',
     'task-succeeded',
-  ]) // prettier-ignore
+  ])
 })
 
 test('callbacks and the rest of a chain wait for the last run', async () => {

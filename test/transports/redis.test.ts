@@ -10,7 +10,7 @@ import { RedisTransport, type RedisTransportDeps } from '../../runtime/src/trans
 import { directQueue } from '../../runtime/src/transports/topology.ts'
 import type { ConnectionState, Delivery } from '../../runtime/src/transports/transport.ts'
 import { parkedBy } from '../../runtime/src/wire/envelope.ts'
-import { describeTransport } from '../conformance/transport.ts'
+import { describeTransport, type TransportFixture } from '../conformance/transport.ts'
 import { waitFor } from '../helpers/clock.ts'
 import { debianPython } from '../helpers/install.ts'
 import { numbered, success, textOf, texts, toQueue } from '../helpers/messages.ts'
@@ -72,12 +72,13 @@ describe.skipIf(!requireService('redis'))('over a private server', () => {
     return delivery
   }
 
-  describeTransport('redis', async () => ({
+  const fixture = async (): Promise<TransportFixture> => ({
     open: async () => new RedisTransport(connection(), deps),
     waitFor,
     plan: async () => new RedisBackend(connection(), deps),
     cleanup: async () => {},
-  }))
+  })
+  describeTransport('redis', fixture, { nativeEta: false })
 
   describe('losing nothing', () => {
     test('what a killed consumer held is in its queue, held or stored', async () => {

@@ -131,6 +131,10 @@ export const laterStill = tail.applyAsync([1], { countdown: 1 })
 export const s1 = fmt.s(3)
 // @ts-expect-error optional parameters: all or nothing
 export const s2 = opt.s(1)
+export const maybe = app.task('tasks.maybe', (x: string | undefined, y: number) => [x, y]).s(1)
+equal<Equal<typeof maybe, Signature<[x: string | undefined], (string | number | undefined)[]>>>()
+// @ts-expect-error so a part of the required ones will not do either: who would know which
+export const s2b = app.task('tasks.mail', (to: string, subject: string, cc?: string) => [to, subject, cc]).s('x')
 // @ts-expect-error an immutable signature takes nothing from its parent, so it has all arguments
 export const s3 = add.si(2)
 // @ts-expect-error too many

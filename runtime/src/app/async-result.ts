@@ -35,6 +35,7 @@ export interface GetOptions {
 }
 
 const explainAfterMs = 3000
+const noLongerAwaited = 'no longer awaited'
 
 /** A handle on a sent task. Every read asks the result backend; there is no `then`, so that `await` does not wait for it. */
 export class AsyncResult<R> {
@@ -157,7 +158,7 @@ export class AsyncResult<R> {
       late?.cancel()
       explain.cancel()
       options.signal?.removeEventListener('abort', onAbort)
-      stop.abort()
+      stop.abort(noLongerAwaited) // without a reason it would make an error with a stack, for nobody
     }
   }
 

@@ -85,7 +85,8 @@ export class Connections {
 
   /** No server: the broker is a file or this process. */
   get embedded(): boolean {
-    return /^(?:sqlite|memory):/i.test(this.brokerUrl())
+    const url = this.#deps.env.TQ_BROKER_URL ?? this.#deps.settings().brokerUrl
+    return url === undefined || /^(?:sqlite|memory):/i.test(url)
   }
 
   resultUrl(): string {

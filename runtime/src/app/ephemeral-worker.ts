@@ -17,19 +17,28 @@ export interface ReadyNote {
   readonly ready: string
 }
 
+export interface StartWorkerOptions {
+  readonly cwd: string
+  readonly queues?: readonly string[] | undefined
+  /** It stays until it is stopped or its parent ends, however long it has nothing to do. */
+  readonly stays?: boolean | undefined
+  /** Where its warnings go once it consumes; default this process's stderr. */
+  readonly onWarning?: ((text: string) => void) | undefined
+  /** Called once when a worker that was ready has ended, whatever the reason. */
+  readonly onEnd?: (() => void) | undefined
+}
+
 const ownExtension = extname(fileURLToPath(import.meta.url))
 
 /**
  * Starts `tq worker --ephemeral` for an app as a child process and waits until it consumes `queues`, else the app's own. Its
  * output is kept for the error that is thrown when it ends before that; afterwards its warnings go to this process's stderr.
  */
-export function startEphemeralWorker(
-  appFile: string,
-  options: { readonly cwd: string; readonly queues?: readonly string[] | undefined },
-): Promise<EphemeralWorker> {
+export function startEphemeralWorker(appFile: string, options: StartWorkerOptions): Promise<EphemeralWorker> {
   const entry = fileURLToPath(new URL(`../cli/entry${ownExtension}`, import.meta.url))
   const queues = options.queues ? ['--queues', options.queues.join(',')] : []
-  const child = fork(entry, ['worker', '-A', appFile, '--ephemeral', '--loglevel', 'warn', ...queues], {
+  const idle = options.stays === true ? ['--idle', '0'] : []
+  const child = fork(entry, ['worker', '-A', appFile, '--ephemeral', '--loglevel', 'warn', ...idle, ...queues], {
     cwd: options.cwd,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     execArgv: [...process.execArgv.filter((flag) => !/^--(inspect|input-type|eval|print)/.test(flag))],
@@ -46,7 +55,9 @@ export function startEphemeralWorker(
     })
     child.on('message', (note: Partial<ReadyNote>) => {
       if (typeof note.ready !== 'string') return
-      child.stderr?.on('data', (text: string) => process.stderr.write(text))
+      const { onWarning = (text: string) => process.stderr.write(text), onEnd } = options
+      child.stderr?.on('data', (text: string) => onWarning(text))
+      if (onEnd) child.once('exit', onEnd)
       child.unref()
       child.channel?.unref()
       if (child.stderr instanceof Socket) child.stderr.unref()

@@ -3,6 +3,7 @@ import { taskId } from '../core/id.ts'
 import type { Message, RawMessage, Route } from '../core/message.ts'
 import type { RetryPolicy } from '../core/settings.ts'
 import type { SignatureData } from '../core/signature.ts'
+import type { EventFields } from '../events/event.ts'
 import { directQueue } from '../transports/topology.ts'
 import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
 import { encodeTask } from '../wire/task-protocol.ts'
@@ -163,7 +164,9 @@ export async function publish(
     } catch (error) {
       if (!isConnectionError(error)) throw error
       if (!retry || tries >= policy.maxRetries) throw unsent(app, tries + 1, error)
-      const pauseMs = Math.min(policy.intervalStart + policy.intervalStep * tries, policy.intervalMax) * 1000
+      const pauseMs = Math.round(
+        Math.min(policy.intervalStart + policy.intervalStep * tries, policy.intervalMax) * 1000,
+      )
       app.logger.warn(`Cannot reach the broker ${app.brokerName()}: ${error.message} Trying again in ${pauseMs} ms.`)
       await app.clock.sleep(pauseMs)
     }
@@ -199,11 +202,15 @@ function unsent(app: TqApp, tries: number, cause: ConnectionError): OperationalE
   )
 }
 
-/** The task-sent event of a published call. */
-export async function emitSent(app: TqApp, { message, route: where }: Prepared): Promise<void> {
+/** Emits the task-sent event of a published call. */
+export async function emitSent(app: TqApp, prepared: Prepared): Promise<void> {
   const sink = await app.events()
-  if (!sink.enabled) return
-  sink.emit({
+  if (sink.enabled) sink.emit(sentEvent(prepared))
+}
+
+/** The task-sent event of a call. */
+export function sentEvent({ message, route: where }: Prepared): EventFields {
+  return {
     type: 'task-sent',
     uuid: message.id,
     name: message.shadow ?? message.task,
@@ -217,7 +224,7 @@ export async function emitSent(app: TqApp, { message, route: where }: Prepared):
     queue: where.queue,
     exchange: where.exchange,
     routingKey: where.routingKey,
-  })
+  }
 }
 
 /** Signatures of a link option as data. */

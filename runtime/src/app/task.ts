@@ -99,7 +99,7 @@ export interface Task<A extends unknown[], R> extends AnyTask {
 
 /** Tails of parameters that a partial signature may hold. */
 export type Tails<A extends unknown[]> =
-  Required<A> extends A ? (number extends A['length'] ? A | [] : FixedTails<A>) : A | []
+  A extends Required<A> ? (number extends A['length'] ? A | [] : FixedTails<A>) : A | []
 type FixedTails<A extends unknown[]> = A extends [unknown, ...infer R] ? A | FixedTails<R> : []
 /** What is still owed, in front, after the tail `T` was given. */
 export type Owed<A extends unknown[], T extends unknown[]> = T extends [] ? A : T extends A ? [] : Drop<A, T>
@@ -132,6 +132,10 @@ export function makeTask(definition: TaskDefinition, appOf: () => TqApp | undefi
     const owner = appOf()
     return owner ? owner.callDirectly(task, args) : definition.fn(...args)
   }
+  // An external task is in no registry: whoever sends the signature knows its queue only from the signature itself.
+  const { queue, priority } = definition.options
+  const routed = (signature: Signature<never[], unknown>): Signature<never[], unknown> =>
+    definition.external && (queue ?? priority) !== undefined ? signature.set({ queue, priority }) : signature
   const members = {
     [taskBrand]: true as const,
     taskName: name,
@@ -141,8 +145,8 @@ export function makeTask(definition: TaskDefinition, appOf: () => TqApp | undefi
       if (!definition.external && definition.options.typing !== false) checkArity(name, own(), args, options.kwargs)
       return app().send({ task: name, definition, args, options })
     },
-    s: (...args: never[]) => app().signature(name, args, { immutable: false }),
-    si: (...args: never[]) => app().signature(name, args, { immutable: true }),
+    s: (...args: never[]) => routed(app().signature(name, args, { immutable: false })),
+    si: (...args: never[]) => routed(app().signature(name, args, { immutable: true })),
     result: (id: string) => app().result(id),
     bindArguments: (args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): readonly unknown[] => {
       if (definition.options.typing !== false) checkArity(name, own(), args, kwargs)

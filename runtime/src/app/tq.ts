@@ -1,4 +1,3 @@
-import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { existsSync, realpathSync } from 'node:fs'
 import type { ResultBackend } from '../backends/result-backend.ts'
@@ -21,7 +20,7 @@ import { freezeChain, Signature, taskData } from './canvas.ts'
 import { Connections, type MemoryServer } from './connect.ts'
 import { BoundTask, currentContext, runInContext } from './context.ts'
 import { directContext } from './direct-call.ts'
-import { type EphemeralWorker, startEphemeralWorker } from './ephemeral-worker.ts'
+import type { EphemeralWorker } from './ephemeral-worker.ts'
 import { readDefinition } from './definition.ts'
 import { Registry } from './registry.ts'
 import { isSharedTask } from './shared-task.ts'
@@ -383,10 +382,12 @@ export class TqApp {
     if (this.file === undefined) return { started: false, hostname: undefined }
     const own = new Set([this.settings.taskDefaultQueue])
     for (const task of this.tasks()) if (task.definition.options.queue) own.add(task.definition.options.queue)
-    this.#worker = startEphemeralWorker(this.file, {
+    const { file } = this
+    const options = {
       cwd: this.projectFolder() ?? process.cwd(),
       queues: own.has(queue) ? undefined : [...own, queue],
-    })
+    }
+    this.#worker = import('./ephemeral-worker.ts').then((module) => module.startEphemeralWorker(file, options))
     this.#worker.catch(() => {
       this.#worker = undefined
     })

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { text as wholeText } from 'node:stream/consumers'
 import type { AsyncResult } from '../app/async-result.ts'
 import type { TqApp } from '../app/tq.ts'
 import { TimeoutError, TqError } from '../core/errors.ts'
@@ -15,11 +15,12 @@ const noticeMs = 3000
 export async function runCall(task: string, words: readonly string[], flags: CallFlags, output: Output): Promise<void> {
   const app = await openApp(flags)
   try {
-    const args = readArgs(words, flags.args)
+    const args = await readArgs(words, flags.args)
     const kwargs = readObject(flags.kwargs)
     known(app, task, args, kwargs, flags.broker !== undefined)
     if (flags.eager) app.eager = true
-    else if (flags.wait !== false) await startWorker(app, flags.queue ?? app.registry.get(task)?.definition.options.queue, output)
+    else if (flags.wait !== false)
+      await startWorker(app, flags.queue ?? app.registry.get(task)?.definition.options.queue, output)
     const { countdown, eta, expires, queue, priority, taskId } = flags
     const result = await app.sendTask(task, args, kwargs, { countdown, eta, expires, queue, priority, taskId })
     if (flags.wait === false) {
@@ -124,13 +125,14 @@ function shown(value: unknown): string {
   return typeof value === 'string' ? value : toJson(value)
 }
 
-function readArgs(words: readonly string[], json: string | undefined): readonly unknown[] {
+async function readArgs(words: readonly string[], json: string | undefined): Promise<readonly unknown[]> {
   if (json === undefined) return words.map(readWord)
   if (words.length > 0)
     throw new CommandEnd(exitCodes.usage, 'Give arguments either as words or with --args, not both.')
-  const parsed = readJson(json === '-' ? readFileSync(0, 'utf8') : json, '--args')
+  const parsed = readJson(json === '-' ? await wholeText(process.stdin) : json, '--args')
   if (!Array.isArray(parsed)) throw new CommandEnd(exitCodes.usage, 'Expected --args to be a JSON list, e.g. [2, 2].')
-  return parsed
+  const list: readonly unknown[] = parsed
+  return list
 }
 
 function readWord(word: string): unknown {
@@ -161,9 +163,10 @@ function readJson(text: string, flag: string): unknown {
   }
 }
 
-/** Resolves never: for commands that end by a signal. */
+/** For commands that end by a signal, or when nobody reads their output any longer. */
 export function untilInterrupted(): Promise<void> {
   const ended = deferred<void>()
+  process.stdout.once('error', () => ended.resolve())
   process.once('SIGINT', () => ended.resolve())
   process.once('SIGTERM', () => ended.resolve())
   return ended.promise

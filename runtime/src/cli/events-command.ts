@@ -30,7 +30,7 @@ export async function runEvents(flags: AppLineFlags, output: Output): Promise<vo
 }
 
 function line(event: WorkerEvent): string {
-  const { type, hostname, timestampMs, pid, clock, utcoffset, ...rest } = event
+  const { type, hostname, timestampMs, pid, clock, utcoffset: _, ...rest } = event
   const name = type === 'custom' ? event.name : type
   const fields = Object.entries(rest)
     .filter(([, value]) => value !== undefined)

@@ -12,7 +12,14 @@ export async function runStatus(flags: StatusFlags, output: Output): Promise<voi
   const app = await openApp(flags)
   try {
     const timeoutMs = flags.timeout * 1000
-    const replies = await app.control.ping({ timeoutMs, destination: flags.destination })
+    // Each line as its worker answers: who is there is known long before it is sure that nobody else is.
+    const replies = await app.control.ping({
+      timeoutMs,
+      destination: flags.destination,
+      onReply: ({ hostname }) => {
+        if (!flags.json) output.data(`${printable(hostname)}  OK`)
+      },
+    })
     const nodes = Object.keys(replies).sort()
     if (flags.json)
       output.data(toJson({ broker: app.brokerName(), workers: nodes.map((name) => ({ name, status: 'online' })) }))
@@ -22,10 +29,7 @@ export async function runStatus(flags: StatusFlags, output: Output): Promise<voi
         `No worker answered within ${flags.timeout} s on ${app.brokerName()}; the broker itself is fine. Start one: tq worker`,
       )
     }
-    if (!flags.json) {
-      output.data(table(nodes.map((name) => [printable(name), 'OK'])))
-      output.note(`${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'} online.`)
-    }
+    if (!flags.json) output.note(`${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'} online.`)
   } finally {
     await app.close()
   }

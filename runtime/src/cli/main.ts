@@ -6,11 +6,17 @@ import { type Output, processOutput } from './output.ts'
 
 /** Runs one command line; the process ends with the code in `process.exitCode`. Commands are imported when they are called. */
 export async function main(argv: readonly string[], output: Output = processOutput): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', unlessClosed)
   try {
     await program(output).parseAsync([...argv], { from: 'user' })
   } catch (error) {
     process.exitCode = report(error, output)
   }
+}
+
+/** Whoever read our output has gone (`| head`): that is no error of ours. Commands without an end look for it themselves. */
+function unlessClosed(error: Error): void {
+  if (!('code' in error) || error.code !== 'EPIPE') throw error
 }
 
 function report(error: unknown, output: Output): number {
@@ -56,6 +62,7 @@ Examples:
     .option('--prefetch-multiplier <n>', 'messages held per slot; 0 is no limit', count)
     .addOption(levels('info'))
     .option('--ephemeral', 'end 60 s after the last task, or with the parent process')
+    .option('--idle <s>', 'with --ephemeral: end so long after the last task; 0 is never', seconds)
     .action(async (flags: WorkerFlags, self: Command) => {
       const { runWorker } = await import('./worker-command.ts')
       await runWorker(all(flags, self), output)
@@ -108,6 +115,16 @@ Examples:
     await runTasks(all(flags, self), output)
   })
 
+  tq.command('scan [folder]')
+    .description('The tasks that the source defines, and names defined twice. Imports nothing; exit 1 on a collision.')
+    .option('--json', 'JSON on stdout and nothing else')
+    .option('--no-cache', 'read every file anew')
+    .allowExcessArguments(false)
+    .action(async (folder: string | undefined, flags: ScanFlags, self: Command) => {
+      const { runScan } = await import('./scan-command.ts')
+      await runScan(folder, all(flags, self), output)
+    })
+
   command(tq, 'queues', 'What waits in the queues.').action(async (flags: AppLineFlags, self: Command) => {
     const { runQueues } = await import('./queue-commands.ts')
     await runQueues(all(flags, self), output)
@@ -148,6 +165,7 @@ export interface WorkerFlags extends AppLineFlags {
   readonly prefetchMultiplier?: number
   readonly loglevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly ephemeral?: boolean
+  readonly idle?: number
 }
 
 export interface CallFlags extends AppLineFlags {
@@ -173,6 +191,12 @@ export interface ResultFlags extends AppLineFlags {
 export interface StatusFlags extends AppLineFlags {
   readonly timeout: number
   readonly destination?: readonly string[]
+}
+
+export interface ScanFlags {
+  readonly json?: boolean
+  /** Start from what an earlier scan left in node_modules/.cache. */
+  readonly cache: boolean
 }
 
 export interface PurgeFlags extends AppLineFlags {

@@ -1,3 +1,5 @@
+export { printable } from '../core/printable.ts'
+
 /** Where commands write: data to stdout, everything else to stderr. */
 export interface Output {
   data(text: string): void
@@ -11,14 +13,6 @@ export const processOutput: Output = {
   get isTty() {
     return process.stdout.isTTY === true
   },
-}
-
-// What a terminal would obey instead of showing: C0, DEL, C1, bidi controls.
-const unsafe = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g
-
-/** A foreign text made safe to print: control characters are shown, not obeyed. */
-export function printable(text: string): string {
-  return text.replace(unsafe, (ch) => `\\u${ch.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** Columns padded to their widest cell, two spaces between. */

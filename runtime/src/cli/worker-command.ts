@@ -9,9 +9,9 @@ import type { Worker } from '../worker/worker.ts'
 import { exitCodes } from './exit-codes.ts'
 import type { WorkerFlags } from './main.ts'
 import { openLoaded } from './open-app.ts'
-import { type Output, table } from './output.ts'
+import { type Output, printable, table } from './output.ts'
 
-const ephemeralIdleMs = 60_000
+const ephemeralIdleSeconds = 60
 
 /** `tq worker`: starts one, and ends it on SIGTERM or SIGINT (warm; the second SIGINT hurries) and SIGQUIT (at once). */
 export async function runWorker(flags: WorkerFlags, output: Output): Promise<void> {
@@ -19,7 +19,7 @@ export async function runWorker(flags: WorkerFlags, output: Output): Promise<voi
   const app = loaded.app as Tq // the loader gives what the project made with this package's Tq
   guardProcess(app)
   const worker = await startOrExplain(app, flags)
-  output.note(banner(loaded, worker, flags))
+  output.note(printable(banner(loaded, worker, flags)))
   const stop = (deadlineMs: number): void => void worker.stop(deadlineMs)
   const now = (): number => app.clock.monotonic()
   process.on('SIGTERM', () => stop(Infinity))
@@ -52,12 +52,16 @@ async function startOrExplain(app: Tq, flags: WorkerFlags): Promise<Worker> {
       queues: flags.queues,
       prefetchMultiplier: flags.prefetchMultiplier,
       events: flags.taskEvents === true ? true : undefined,
-      idleMs: flags.ephemeral ? ephemeralIdleMs : undefined,
+      idleMs: idleMsOf(flags),
     })
   } catch (error) {
     await app.close()
     throw error
   }
+}
+
+function idleMsOf({ ephemeral, idle = ephemeralIdleSeconds }: WorkerFlags): number | undefined {
+  return ephemeral !== true || idle === 0 ? undefined : idle * 1000
 }
 
 /** A task must not take the whole worker with it: a rejection that nobody handles and process.exit() fail the task they come from. */

@@ -41,6 +41,8 @@ export interface CallOptions extends CastOptions {
   readonly timeoutMs?: number | undefined
   /** Enough replies; default the number of destinations, without them no limit. */
   readonly limit?: number | undefined
+  /** Sees each reply when it comes, before the waiting for further ones ends. */
+  readonly onReply?: ((reply: ControlReply) => void) | undefined
 }
 
 const defaultTimeoutMs = 1000
@@ -73,7 +75,7 @@ export class Mailbox {
     const named = options.destination?.length ? new Set(options.destination).size : Infinity
     await this.#openReplies()
     const ticket = randomId()
-    const collector = new Collector(this.#deps.clock, timeoutMs, options.limit ?? named)
+    const collector = new Collector(this.#deps.clock, timeoutMs, options.limit ?? named, options.onReply)
     this.#calls.set(ticket, collector)
     try {
       await this.#broadcast(command, args, options, ticket, timeoutMs)
@@ -167,15 +169,17 @@ class Collector {
   readonly #clock: Clock
   readonly #timeoutMs: number
   readonly #limit: number
+  readonly #onReply: CallOptions['onReply']
   readonly #found: ControlReply[] = []
   readonly #done: Deferred<readonly ControlReply[]> = deferred()
   #timer: Timer | undefined
   #finished = false
 
-  constructor(clock: Clock, timeoutMs: number, limit: number) {
+  constructor(clock: Clock, timeoutMs: number, limit: number, onReply: CallOptions['onReply']) {
     this.#clock = clock
     this.#timeoutMs = timeoutMs
     this.#limit = limit
+    this.#onReply = onReply
   }
 
   get replies(): Promise<readonly ControlReply[]> {
@@ -192,6 +196,7 @@ class Collector {
   add(reply: ControlReply): void {
     if (this.#finished) return
     this.#found.push(reply)
+    this.#onReply?.(reply)
     if (this.#found.length >= this.#limit) this.finish()
     else this.start()
   }

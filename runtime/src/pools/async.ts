@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { deferred } from '../core/lifecycle.ts'
+import type { Outcome } from '../core/outcome.ts'
 import type { Pool, PoolJob, PoolRun, RunTask } from './pool.ts'
 
 interface Running {
@@ -42,17 +43,22 @@ export class AsyncPool implements Pool {
     const running: Running = { job, controller: new AbortController() }
     if (this.#running.size === 0) this.#idle = deferred()
     this.#running.add(running)
-    const { runTask, clock, terminated } = this.#deps
-    const outcome = runTask(job, running.controller.signal).finally(() => {
-      this.#running.delete(running)
-      if (this.#running.size === 0) this.#idle.resolve()
-    })
+    const { clock, terminated } = this.#deps
     return {
       get accepted() {
         return Promise.resolve({ pid: process.pid, atMs: clock.now() })
       },
-      outcome,
+      outcome: this.#outcome(running),
       terminate: (signal) => running.controller.abort(terminated(signal)),
+    }
+  }
+
+  async #outcome(running: Running): Promise<Outcome> {
+    try {
+      return await this.#deps.runTask(running.job, running.controller.signal)
+    } finally {
+      this.#running.delete(running)
+      if (this.#running.size === 0) this.#idle.resolve()
     }
   }
 

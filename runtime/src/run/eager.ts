@@ -1,7 +1,7 @@
 import { outsideTask } from '../app/context.ts'
 import { errorOf } from '../app/async-result.ts'
 import { createMemoryServer, openMemory } from '../app/connect.ts'
-import type { Prepared } from '../app/send.ts'
+import { type Prepared, sentEvent } from '../app/send.ts'
 import type { EagerRun, EagerRunner, TqApp } from '../app/tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
@@ -9,6 +9,7 @@ import { type Deferred, deferred } from '../core/lifecycle.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { VirtualClock } from '../core/virtual-clock.ts'
+import type { EventSink } from '../events/event.ts'
 import { EventDispatcher } from '../events/dispatcher.ts'
 import type { Pool, RunTask } from '../pools/pool.ts'
 import type { Delivery, Subscription, Transport } from '../transports/transport.ts'
@@ -44,6 +45,8 @@ export class Eager implements EagerRunner {
     const outcome = deferred<Outcome>()
     this.#awaited.set(id, outcome)
     await this.#publish(prepared)
+    const { events } = await this.#opened()
+    if (this.#app.settings.taskSendSentEvent !== false) events.emit(sentEvent(prepared))
     this.#driving ??= outsideTask(() => this.#drive()).finally(() => {
       this.#driving = undefined
     })
@@ -143,6 +146,7 @@ export class Eager implements EagerRunner {
     return {
       transport: memory.transport,
       backend,
+      events,
       executor,
       consume: async (queue) => {
         const known =
@@ -169,7 +173,10 @@ export class Eager implements EagerRunner {
     }
     const { execution } = admitted
     if (admitted.kind === 'wait') await this.#clock.sleep(admitted.untilMs - this.#clock.now())
-    this.#ended(execution.message.id, (await executor.run(execution)) ?? { kind: 'ignore' })
+    const outcome = (await executor.run(execution)) ?? { kind: 'ignore' }
+    // Back in its queue: it is delivered again, and until then nothing has ended.
+    if (outcome.kind === 'reject' && outcome.requeue && execution.acksLate) this.#changed.resolve()
+    else this.#ended(execution.message.id, outcome)
   }
 
   #ended(id: string, outcome: Outcome): void {
@@ -190,6 +197,7 @@ export class Eager implements EagerRunner {
 interface Opened {
   readonly transport: Transport
   readonly backend: ResultBackend
+  readonly events: EventSink
   readonly executor: Executor
   consume(queue: string): Promise<void>
   close(): Promise<void>

@@ -128,7 +128,7 @@ export class Executor {
 
   #received(message: Message): void {
     const { events, logger } = this.#deps
-    logger.info(`Task ${message.task}[${message.id}] received`)
+    if (logger.isEnabled?.('info') !== false) logger.info(`Task ${message.task}[${message.id}] received`)
     if (!events.enabled) return
     events.emit({
       type: 'task-received',

@@ -5,7 +5,7 @@ import { errorModule } from '../wire/error-names.ts'
 const longestTraceback = 16_000
 
 /** A thrown value made ready to be stored, shown and read by Python. */
-export function failureOf(thrown: unknown, ownModule: string, throws: TaskOptions['throws'] = undefined): Failure {
+export function failureOf(thrown: unknown, ownModule: string, throws?: TaskOptions['throws']): Failure {
   const error = thrown instanceof Error ? thrown : undefined
   const type = error ? className(error) : 'Error'
   const message = error ? error.message : textOf(thrown)

@@ -24,6 +24,8 @@ async function gitFiles(folder: string): Promise<readonly string[] | undefined> 
   try {
     const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard']
     const { stdout } = await run('git', args, { cwd: folder, timeout: 2000, maxBuffer: 64 << 20 })
+    // A repository further up that ignores this folder (a home folder under git) says nothing about it.
+    if (stdout === '') return undefined
     return stdout
       .split('\0')
       .filter((name) => name !== '')

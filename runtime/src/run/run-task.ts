@@ -3,7 +3,6 @@ import type { AnyTask } from '../app/task.ts'
 import type { TqApp } from '../app/tq.ts'
 import type { Clock } from '../core/clock.ts'
 import { SoftTimeLimitExceeded, TqError } from '../core/errors.ts'
-import { type Deferred, deferred } from '../core/lifecycle.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Ending, Outcome } from '../core/outcome.ts'
 import type { ResultRef } from '../core/states.ts'
@@ -59,17 +58,38 @@ async function body(
     soft && limit !== undefined
       ? clock.timer(limit * 1000, () => soft.abort(new SoftTimeLimitExceeded(limit)))
       : undefined
-  const stray = deferred<never>()
+  const stray = new Stray()
   try {
     const known = task ?? app.registry.require(job.message.task)
     const args = known.bindArguments(job.message.args, job.message.kwargs)
     const context = contextOf(deps, job, known, signal, children, stray)
     const value = runInContext(context, () => call(known, context, args))
-    return { kind: 'success', value: isPromise(value) ? await Promise.race([value, stray.promise]) : value }
+    return { kind: 'success', value: isPromise(value) ? await stray.or(value) : value }
   } catch (thrown) {
     return endingOf(signal.aborted ? abortReason(thrown, signal) : thrown, app.main, options.throws)
   } finally {
     timer?.cancel()
+  }
+}
+
+/** An error that comes from beside the task's own promise ends it, too. After the end it is nobody's. */
+class Stray {
+  #end: { readonly error: unknown } | undefined
+  #reject: ((error: unknown) => void) | undefined
+
+  fail(error: unknown): void {
+    this.#end ??= { error }
+    this.#reject?.(error)
+  }
+
+  /** The promise's value, unless a stray error is faster. */
+  or(value: PromiseLike<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject
+      value.then(resolve, reject)
+      // oxlint-disable-next-line prefer-promise-reject-errors -- passed on as it was thrown
+      if (this.#end) reject(this.#end.error)
+    })
   }
 }
 
@@ -89,11 +109,10 @@ function contextOf(
   task: AnyTask,
   signal: AbortSignal,
   children: ResultRef[],
-  stray: Deferred<never>,
+  stray: Stray,
 ): TaskContext {
   const { app, clock, isEager, onUpdate } = deps
   const { options } = task.definition
-  stray.promise.catch(() => {}) // a run that has ended already no longer listens
   return {
     app,
     message: job.message,
@@ -106,16 +125,18 @@ function contextOf(
     maxRetries: options.maxRetries === undefined ? 3 : options.maxRetries,
     defaultRetryDelay: options.defaultRetryDelay ?? 180,
     clock,
-    logger: taskLogger(app.logger, `${job.message.task}[${job.message.id}]`),
+    get logger() {
+      return taskLogger(app.logger, `${job.message.task}[${job.message.id}]`)
+    },
     updateState: (taskId, state, meta) => onUpdate({ taskId, state, meta }),
-    fail: stray.reject,
+    fail: (error) => stray.fail(error),
     children,
   }
 }
 
 function taskLogger(logger: Logger, name: string): Logger {
   const at =
-    (level: keyof Logger) =>
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
     (message: string, fields?: Readonly<Record<string, unknown>>): void =>
       logger[level](`${name}: ${message}`, fields)
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }

@@ -33,7 +33,8 @@ export class Settler {
       // The value cannot be serialised: found before anything was published or stored, so that is how the task ended.
       if (!(error instanceof EncodeError) || outcome.kind !== 'success') throw error
       const named = new EncodeError(error.path.replace(/^\./, ''), error.reason, { cause: error })
-      return this.#settle(execution, { kind: 'failure', failure: failureOf(named, this.#deps.app.main) })
+      const failure = failureOf(named, this.#deps.app.main)
+      return this.#settle(execution, { kind: 'failure', failure, children: outcome.children })
     }
   }
 
@@ -41,7 +42,9 @@ export class Settler {
     const { message } = execution
     const row = settlementOf(outcome, execution.policy)
     const name = `${message.task}[${message.id}]`
-    await this.#nextSteps(execution, outcome, row)
+    if (row.next === 'retry' || (row.next !== 'nothing' && hasNext(message))) {
+      await this.#nextSteps(execution, outcome, row)
+    }
     const meta = this.#metaOf(execution, outcome, row.store)
     const settled = await this.#storeAndAck(execution, row, meta, name)
     if (settled === 'lost') {
@@ -61,7 +64,7 @@ export class Settler {
       await this.insist(`send the retry of ${message.task}[${message.id}]`, () =>
         publishRetry(this.#deps, execution, outcome),
       )
-    } else if (row.next !== 'nothing' && hasNext(message)) {
+    } else {
       await this.insist(`send what follows ${message.task}[${message.id}]`, () =>
         publishNext(app, backend, message, outcome, this.#ttl()),
       )
@@ -74,13 +77,15 @@ export class Settler {
     meta: TaskMeta | undefined,
     name: string,
   ): Promise<Settled | undefined> {
-    const { backend } = this.#deps
+    const { backend, transport } = this.#deps
     const { delivery, message } = execution
     const open = !execution.acknowledged
     const joins = message.chord !== undefined && meta !== undefined && message.groupId !== undefined
     if (meta && open && row.late === 'ack' && !joins) {
       const storing = backend.plan(meta, this.#storeOptions(message))
-      if (storing) return this.#ack(execution, () => delivery.ack({ storing }), `settle ${name}`)
+      if (storing && storing.driver === transport.driver) {
+        return this.#ack(execution, () => delivery.ack({ storing }), `settle ${name}`)
+      }
     }
     if (meta) await this.insist(`store the result of ${name}`, () => backend.store([meta], this.#storeOptions(message)))
     if (joins && row.store !== 'RETRY') {
@@ -178,8 +183,8 @@ export class Settler {
   #base(execution: Execution): { readonly id: string } & Partial<TaskMeta> {
     const { message, delivery } = execution
     const base = { id: message.id, parentId: message.parentId, groupId: message.groupId, children: [] }
-    const { resultExtended } = this.#deps.app.settings
-    if (resultExtended === 'auto' ? !this.#deps.transport.features.embedded : !resultExtended) return base
+    const { settings, connections } = this.#deps.app
+    if (settings.resultExtended === 'auto' ? !connections.embedded : !settings.resultExtended) return base
     const { task: name, args, kwargs, retries } = message
     return { ...base, name, args, kwargs, retries, worker: this.#deps.hostname, queue: delivery.info.queue }
   }
@@ -216,6 +221,8 @@ export class Settler {
 
   #log(execution: Execution, outcome: Outcome, name: string): void {
     const { logger, clock } = this.#deps
+    // Two lines per task, which most loggers do not write.
+    if (outcome.kind === 'success' && logger.isEnabled?.('info') === false) return
     const seconds = ((clock.monotonic() - execution.startedMonotonic) / 1000).toFixed(6)
     switch (outcome.kind) {
       case 'success':

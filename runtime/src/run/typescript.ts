@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire, registerHooks } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LoadError } from '../core/errors.ts'
@@ -56,7 +56,7 @@ export async function importModule(file: string, project: string): Promise<Reado
   try {
     return (await import(url)) as Record<string, unknown> // a module namespace
   } catch (error) {
-    const construct = unsupported(error)
+    const construct = unsupported(error, file)
     if (construct === undefined) throw error
     if (!(await registerTsx(project))) {
       throw new LoadError(
@@ -68,13 +68,18 @@ export async function importModule(file: string, project: string): Promise<Reado
   }
 }
 
-function unsupported(error: unknown): string | undefined {
+function unsupported(error: unknown, file: string): string | undefined {
   if (!(error instanceof Error)) return undefined
   const code = 'code' in error ? error.code : undefined
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') return error.message.split('\n').at(-1) ?? error.message
   if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && error.message.includes('.tsx')) return 'a .tsx file'
-  if (error.name === 'SyntaxError' && /\n\s*@\w/.test(error.stack ?? '')) return 'a decorator'
+  // Stripping leaves decorators as they are, and V8 names neither them nor their place.
+  if (error.name === 'SyntaxError' && code === undefined && hasDecorator(file)) return 'a decorator'
   return undefined
+}
+
+function hasDecorator(file: string): boolean {
+  return /\.[cm]?tsx?$/.test(file) && /^\s*@[\w$]/m.test(readFileSync(file, 'utf8'))
 }
 
 async function registerTsx(project: string): Promise<boolean> {
@@ -84,9 +89,7 @@ async function registerTsx(project: string): Promise<boolean> {
   } catch {
     return false
   }
-  const api: unknown = await import(pathToFileURL(path).href)
-  if (typeof api !== 'object' || api === null || !('register' in api) || typeof api.register !== 'function')
-    return false
+  const api = (await import(pathToFileURL(path).href)) as { readonly register: () => unknown } // tsx's documented API
   api.register()
   return true
 }

@@ -14,7 +14,8 @@ export type Expr =
   | { readonly k: 'element'; readonly of: Expr; readonly at: Expr }
   /** A key of null is a spread. */
   | { readonly k: 'object'; readonly entries: readonly (readonly [string | null, Expr])[] }
-  | { readonly k: 'array'; readonly items: readonly Expr[] }
+  /** `partial`: up to the first spread. */
+  | { readonly k: 'array'; readonly items: readonly Expr[]; readonly partial?: true | undefined }
   | { readonly k: 'function'; readonly fn: FunctionInfo }
   | { readonly k: 'class'; readonly base?: Expr | undefined; readonly statics: readonly (readonly [string, Expr])[] }
   /** `id` is unique in its file. */
@@ -39,19 +40,36 @@ export interface FunctionInfo {
   readonly doc?: string | undefined
 }
 
+/** A range as numbers, in the order of its fields: summaries hold thousands. */
+export type Span = readonly [number, number, number, number, number, number]
+
+/** The range that a span stands for. */
+export function rangeOf([start, end, line, column, endLine, endColumn]: Span): Range {
+  return { start, end, line, column, endLine, endColumn }
+}
+
+/** What a JSDoc comment says. Types only in JavaScript: TypeScript ignores them too. */
+export interface Docs {
+  readonly text?: string | undefined
+  readonly returns?: string | undefined
+  readonly parameters: Readonly<
+    Record<string, { readonly text?: string; readonly type?: string; readonly optional?: true }>
+  >
+}
+
 /** A call that may define a task; linking decides. */
 export interface DefinitionDraft {
   readonly callee: Expr
   readonly args: readonly Expr[]
-  readonly argTexts: readonly string[]
-  readonly argRanges: readonly Range[]
+  /** The first argument, which may be the name; its text where it is neither a literal nor a function. */
+  readonly first?: Span | undefined
+  readonly firstText?: string | undefined
   readonly binding?: string | undefined
-  readonly doc?: string | undefined
-  /** Of `@param` at the binding, which win over the function's own. */
-  readonly paramDocs?: Readonly<Record<string, string>> | undefined
+  /** The JSDoc of the binding; it wins over the function's own. */
+  readonly docs?: Docs | undefined
   readonly conditional?: true | undefined
-  readonly range: Range
-  readonly site: Range
+  readonly range: Span
+  readonly site: Span
   /** A name imported from another file, or a local alias: worth looking at only where that turns out to be a task maker. */
   readonly alias?: true | undefined
 }
@@ -62,16 +80,16 @@ export interface CallDraft {
   /** What stands before the method. */
   readonly of: Expr
   readonly name?: Expr | undefined
-  readonly args?: readonly Argument[] | undefined
+  readonly args?: readonly (readonly [Span, Argument['type']?])[] | undefined
   readonly keywords?: true | undefined
   readonly within?: string | undefined
-  readonly range: Range
-  readonly nameRange: Range
+  readonly range: Span
+  readonly nameRange: Span
 }
 
 export interface AppDraft {
   readonly expr: Expr
-  readonly range: Range
+  readonly range: Span
 }
 
 /** All that linking needs of one file. Plain JSON: it is what the cache keeps. */

@@ -1,7 +1,9 @@
 import type { ts as TS } from 'ts-morph'
-import type { FunctionInfo } from './file-summary.ts'
+import type { Docs, FunctionInfo } from './file-summary.ts'
 import type { Typescript } from './scopes.ts'
 import type { Parameter } from './task-info.ts'
+
+const javaScript = /\.[cm]?jsx?$/
 
 /** Text of a node on one line, without comments' own line breaks. */
 export function textOf(node: TS.Node, file: TS.SourceFile): string {
@@ -67,15 +69,7 @@ function literalType(ts: Typescript, node: TS.Expression | undefined): string | 
   return undefined
 }
 
-/** What the JSDoc of a node says. Types only in JavaScript: TypeScript ignores them too. */
-export interface Docs {
-  readonly text?: string | undefined
-  readonly returns?: string | undefined
-  readonly parameters: Readonly<
-    Record<string, { readonly text?: string | undefined; readonly type?: string | undefined; readonly optional: boolean }>
-  >
-}
-
+/** The JSDoc of a node. */
 export function docsOf(ts: Typescript, node: TS.Node): Docs {
   let text: string | undefined
   let returns: string | undefined
@@ -83,12 +77,13 @@ export function docsOf(ts: Typescript, node: TS.Node): Docs {
   for (const doc of ts.getJSDocCommentsAndTags(node)) {
     const tags = ts.isJSDoc(doc) ? (doc.tags ?? []) : [doc]
     if (ts.isJSDoc(doc)) text = ts.getTextOfJSDocComment(doc.comment)?.trim() || text
-    const inJavaScript = ts.isSourceFileJS(node.getSourceFile())
+    const inJavaScript = javaScript.test(node.getSourceFile().fileName)
     for (const tag of tags) {
       const type = inJavaScript ? typeOf(ts, tag) : undefined
       if (ts.isJSDocParameterTag(tag) && ts.isIdentifier(tag.name)) {
         const own = ts.getTextOfJSDocComment(tag.comment)?.replace(/^\s*-\s*/, '').trim()
-        parameters[tag.name.text] = { ...(own && { text: own }), ...type, optional: inJavaScript && tag.isBracketed }
+        const optional = inJavaScript && tag.isBracketed
+        parameters[tag.name.text] = { ...(own && { text: own }), ...type, ...(optional && { optional }) }
       } else if (ts.isJSDocReturnTag(tag) && type) returns = type.type
     }
   }

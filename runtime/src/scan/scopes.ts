@@ -9,16 +9,20 @@ type Scope = ReadonlyMap<string, TS.Node>
 export class Scopes {
   readonly #ts: Typescript
   readonly #scopes = new Map<TS.Node, Scope>()
+  readonly #kinds: ReadonlySet<TS.SyntaxKind>
+  readonly #hasVar: boolean
 
-  constructor(ts: Typescript) {
+  constructor(ts: Typescript, file: TS.SourceFile) {
     this.#ts = ts
+    this.#kinds = scopeKinds(ts)
+    this.#hasVar = /\bvar\b/.test(file.text)
   }
 
   /** The declaring node; undefined for globals. */
   declarationOf(name: string, from: TS.Node): TS.Node | undefined {
     let at: TS.Node | undefined = from.parent
     while (at) {
-      const found = this.#scopeOf(at)?.get(name)
+      const found = this.#kinds.has(at.kind) ? this.#scopeOf(at)?.get(name) : undefined
       if (found) return found
       at = at.parent
     }
@@ -38,7 +42,7 @@ export class Scopes {
     const names = new Map<string, TS.Node>()
     if (ts.isSourceFile(node) || ts.isBlock(node) || ts.isModuleBlock(node)) {
       for (const statement of node.statements) this.#declare(statement, names)
-      if (!ts.isBlock(node) || ts.isFunctionLike(node.parent)) this.#hoist(node, names)
+      if (this.#hasVar && (!ts.isBlock(node) || ts.isFunctionLike(node.parent))) this.#hoist(node, names)
       return names
     }
     if (ts.isCaseBlock(node)) {
@@ -117,4 +121,27 @@ export class Scopes {
     }
     ts.forEachChild(node, visit)
   }
+}
+
+/** Kinds of nodes that declare names; asking by number first is most of the speed here. */
+function scopeKinds(ts: Typescript): ReadonlySet<TS.SyntaxKind> {
+  const kind = ts.SyntaxKind
+  return new Set([
+    kind.SourceFile,
+    kind.Block,
+    kind.ModuleBlock,
+    kind.CaseBlock,
+    kind.ArrowFunction,
+    kind.FunctionExpression,
+    kind.FunctionDeclaration,
+    kind.MethodDeclaration,
+    kind.Constructor,
+    kind.GetAccessor,
+    kind.SetAccessor,
+    kind.ForStatement,
+    kind.ForInStatement,
+    kind.ForOfStatement,
+    kind.CatchClause,
+    kind.ClassExpression,
+  ])
 }

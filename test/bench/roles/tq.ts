@@ -1,25 +1,24 @@
 import { type SettingsInput, Tq, type Worker } from 'tq-runtime'
 import { type Mark, ownMark, pause, serve } from '../role.ts'
 
+type Defined = ReturnType<typeof define>
+
 let app: Tq
-let worker: Worker
-let add: ReturnType<typeof defined>['add']
-let late: ReturnType<typeof defined>['late']
+let worker: Worker | undefined
+let add: Defined['add']
+let late: Defined['late']
 let started = 0
 let warmAt = Infinity
 let warm = Promise.withResolvers<Mark>()
 let lateness: number[] = []
 
-function defined(): {
-  add: ReturnType<typeof app.task<(x: number, y: number) => Promise<number>>>
-  late: ReturnType<typeof app.task<(dueMs: number) => Promise<number>>>
-} {
+function define(owner: Tq) {
   return {
-    add: app.task('bench.add', async (x: number, y: number) => {
+    add: owner.task('bench.add', async (x: number, y: number) => {
       if (++started === warmAt) warm.resolve(ownMark())
       return x + y
     }),
-    late: app.task('bench.late', async (dueMs: number) => {
+    late: owner.task('bench.late', async (dueMs: number) => {
       started++
       return lateness.push(performance.timeOrigin + performance.now() - dueMs)
     }),
@@ -29,7 +28,7 @@ function defined(): {
 serve({
   open: (settings: SettingsInput) => {
     app = new Tq('bench', { taskAcksLate: true, workerEnableRemoteControl: false, ...settings })
-    ;({ add, late } = defined())
+    ;({ add, late } = define(app))
   },
   /** Consumes; `warm` tells when `warmAt` tasks have begun. */
   work: async (options: { concurrency: number; warmAt?: number; events?: boolean }) => {
@@ -44,6 +43,15 @@ serve({
     for (let at = 0; at < count; at += inFlight) {
       if (inFlight === 1) await add.delay(at, 1)
       else await Promise.all(Array.from({ length: inFlight }, (_, index) => add.delay(at + index, 1)))
+    }
+    const end = ownMark()
+    return { perSecond: (count * 1000) / (end.atMs - begin.atMs), cpuUs: (end.cpuUs - begin.cpuUs) / count }
+  },
+  /** Calls and their results, 1,000 at once. */
+  together: async ({ count }: { count: number }) => {
+    const begin = ownMark()
+    for (let at = 0; at < count; at += 1000) {
+      await Promise.all(Array.from({ length: 1000 }, async (_, n) => (await add.delay(at + n, 1)).get()))
     }
     const end = ownMark()
     return { perSecond: (count * 1000) / (end.atMs - begin.atMs), cpuUs: (end.cpuUs - begin.cpuUs) / count }

@@ -1,4 +1,3 @@
-/* oxlint-disable no-control-regex -- control characters are the subject of this file */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { cleanInput, cleanOutput } from '../../../tui/src/repl/clean.ts'

@@ -1,0 +1,4 @@
+import { app } from '../app.ts'
+
+function root() {}
+app.task(root)

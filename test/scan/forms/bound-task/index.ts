@@ -1,0 +1,1 @@
+export { define as mk } from './define.ts'

@@ -1,0 +1,3 @@
+import { define } from './define.ts'
+
+export const add = define('math.add', (x: number) => x)

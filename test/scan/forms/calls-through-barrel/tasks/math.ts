@@ -1,0 +1,3 @@
+import { app } from '../app.ts'
+
+export const add = app.task('math.add', (x: number) => x)

@@ -1,0 +1,4 @@
+import { app } from './app.ts'
+
+const NAME = ('mail.send' satisfies string) as string
+export const send = app.task((NAME!), ((to: string) => to) as (to: string) => string)

@@ -1,0 +1,3 @@
+import { PLUS, queue } from './index.ts'
+
+export const plus = queue.task(PLUS, () => 1)

@@ -1,0 +1,4 @@
+const { Tq } = require('tq-runtime')
+
+const app = new Tq('proj')
+module.exports = { app }

@@ -1,0 +1,3 @@
+const tasks = require('./tasks.js')
+
+tasks.add.delay(1, 2)

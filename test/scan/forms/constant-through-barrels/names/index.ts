@@ -1,0 +1,3 @@
+export * from './mail.js'
+export { default as FALLBACK } from './mail.js'
+export * as mail from './mail.js'

@@ -1,0 +1,2 @@
+export const SEND = 'mail.send'
+export default 'mail.default'

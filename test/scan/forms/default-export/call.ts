@@ -1,0 +1,3 @@
+import send from './tasks.ts'
+
+void send.delay('x')

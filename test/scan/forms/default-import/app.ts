@@ -1,0 +1,3 @@
+import { Tq } from 'tq-runtime'
+
+export default new Tq('proj')

@@ -1,0 +1,3 @@
+import queue from './app.ts'
+
+export const add = queue.task('math.add', () => 0)

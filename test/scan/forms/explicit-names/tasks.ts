@@ -1,0 +1,5 @@
+import { app } from './app.ts'
+
+export const add = app.task(function add(x: number) {
+  return x
+})

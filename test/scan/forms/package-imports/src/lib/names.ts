@@ -1,0 +1,1 @@
+export const ADD = 'math.add'

@@ -1,0 +1,3 @@
+import { sharedTask } from 'tq-runtime'
+
+export const add = sharedTask('math.add', () => 0)

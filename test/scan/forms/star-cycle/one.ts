@@ -1,0 +1,2 @@
+export * from './two.ts'
+export const ONE = 'cycle.one'

@@ -1,0 +1,2 @@
+export * from './one.ts'
+export const TWO = 'cycle.two'

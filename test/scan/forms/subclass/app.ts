@@ -1,0 +1,4 @@
+import { Tq } from 'tq-runtime'
+
+class Queue extends Tq {}
+export const app = new Queue('proj')

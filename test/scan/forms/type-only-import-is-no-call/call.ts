@@ -1,0 +1,3 @@
+import type { add } from './tasks.ts'
+
+add.delay(1)
