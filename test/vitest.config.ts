@@ -9,7 +9,7 @@ export default defineConfig({
   test: {
     // examples/*/test are a user's tests of an example project: part of the same run.
     include: ['**/*.test.ts', '**/*.test.tsx'],
-    exclude: ['**/node_modules/**', '**/dist/**', '**/fixtures/**'],
+    exclude: ['**/node_modules/**', '**/dist/**', '**/fixtures/**', 'scan/forms/**'],
     setupFiles: [new URL('helpers/setup.ts', import.meta.url).pathname],
     // A process per file, so that signals, exit handlers and worker threads of one file meet no other.
     pool: 'forks',

@@ -36,10 +36,10 @@ export interface Row {
 export async function measure(area: Area, runs: number, scale: Scale): Promise<void> {
   const measured: Figures[] = []
   for (let run = 0; run < runs; run++) {
-    process.stderr.write(`  ${area.name}: run ${run + 1} of ${runs}\r`)
+    if (process.stderr.isTTY) process.stderr.write(`  ${area.name}: run ${run + 1} of ${runs}\r`)
     measured.push(await area.run(scale))
   }
-  process.stderr.write('\u001B[K')
+  if (process.stderr.isTTY) process.stderr.write('\u001B[K')
   console.log(`\n${area.title}`)
   for (const line of area.method) console.log(`  ${line}`)
   console.log()

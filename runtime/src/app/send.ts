@@ -197,7 +197,7 @@ function isConnectionError(error: unknown): error is ConnectionError {
 function unsent(app: TqApp, tries: number, cause: ConnectionError): OperationalError {
   return new OperationalError(
     `Could not send to the broker ${app.brokerName()} after ${tries} ${tries === 1 ? 'try' : 'tries'}; the task was not sent. ` +
-      `${cause.message} Is the server running, and is the URL right (setting brokerUrl, TQ_BROKER_URL)?`,
+      `${cause.message}${app.connections.embedded ? '' : ' Is the server running, and is the URL right (setting brokerUrl, TQ_BROKER_URL)?'}`,
     { cause },
   )
 }

@@ -1,7 +1,7 @@
 import { text as wholeText } from 'node:stream/consumers'
 import type { AsyncResult } from '../app/async-result.ts'
 import type { TqApp } from '../app/tq.ts'
-import { TimeoutError, TqError } from '../core/errors.ts'
+import { isTqError, TimeoutError } from '../core/errors.ts'
 import { deferred } from '../core/lifecycle.ts'
 import { errorOf } from '../app/async-result.ts'
 import { CommandEnd, exitCodes } from './exit-codes.ts'
@@ -47,12 +47,10 @@ function known(
     return
   }
   const near = app.registry.nearest(name)
-  if (near !== undefined && !foreign) {
-    throw new CommandEnd(
-      exitCodes.usage,
-      `There is no task '${name}' here. Did you mean '${near}'? \`tq tasks\` lists all.`,
-    )
-  }
+  // Only this project reads the embedded file; a server's queue may have a worker that knows the name.
+  if (foreign || (near === undefined && !(app.connections.embedded && app.registry.names().length > 0))) return
+  const hint = near === undefined ? '' : ` Did you mean '${near}'?`
+  throw new CommandEnd(exitCodes.usage, `There is no task '${name}' here.${hint} \`tq tasks\` lists all.`)
 }
 
 async function startWorker(app: TqApp, queue: string | undefined, output: Output): Promise<void> {
@@ -102,7 +100,7 @@ async function printResult(
   } catch (error) {
     if (error instanceof CommandEnd) throw error
     if (error instanceof TimeoutError) throw new CommandEnd(exitCodes.timedOut, error.message)
-    if (error instanceof TqError) {
+    if (isTqError(error)) {
       if (flags.json) output.data(toJson(await result.meta()))
       throw new CommandEnd(exitCodes.taskFailed, printable(error.message))
     }

@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { TqError } from '../core/errors.ts'
+import { isTqError } from '../core/errors.ts'
 import { version } from '../core/version.ts'
 import { CommandEnd, exitCodes } from './exit-codes.ts'
 import { type Output, processOutput } from './output.ts'
@@ -25,7 +25,7 @@ function report(error: unknown, output: Output): number {
     if (error.message !== '') output.note(error.message)
     return error.exitCode
   }
-  if (error instanceof TqError) {
+  if (isTqError(error)) {
     output.note(error.message)
     return error.code === 'TQ_ARGUMENT' ? exitCodes.usage : exitCodes.error
   }

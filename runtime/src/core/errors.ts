@@ -11,6 +11,11 @@ export abstract class TqError extends Error {
   }
 }
 
+/** Whether a thrown value is one of tq's errors, also one of another copy of the package. */
+export function isTqError(error: unknown): error is TqError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('TQ_')
+}
+
 // --- defining -------------------------------------------------------------------------------------------------------
 
 /** A task was given no name that survives: an anonymous function, or a file outside the app's folder. */

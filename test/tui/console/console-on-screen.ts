@@ -1,0 +1,174 @@
+import { PassThrough, Writable } from 'node:stream'
+import type { Instance } from 'ink'
+import { ConsoleController } from '../../../tui/src/controller.ts'
+import { type Attached, mount, type Terminal } from '../../../tui/src/mount.tsx'
+import type { Store } from '../../../tui/src/store.ts'
+import { asciiGlyphs, type Look, unicodeGlyphs } from '../../../tui/src/ui/paint.ts'
+import type { Clean } from '../../../tui/src/ui/text.ts'
+import { TaskPainter } from '../../../tui/src/views/tasks.ts'
+import { Emulator } from '../helpers/emulator.ts'
+
+export const looks: Readonly<Record<string, Look>> = {
+  colour: { colour: true, glyphs: unicodeGlyphs, utc: true },
+  'no colour': { colour: false, glyphs: unicodeGlyphs, utc: true },
+  ascii: { colour: true, glyphs: asciiGlyphs, utc: true },
+}
+
+/** The console in this process on a terminal in memory: Ink's real output path, read by an emulator. Commands are written down. */
+export class ConsoleOnScreen {
+  readonly screen: Emulator
+  readonly store: Store
+  /** What was asked of the session, one line per command. */
+  readonly commands: string[] = []
+  readonly copied: string[] = []
+  /** Bytes that Ink wrote. */
+  bytes = ''
+  frames = 0
+  exitCode: number | undefined
+  readonly #ink: Instance
+  readonly #stdin = new FakeInput()
+  readonly #stdout: FakeOutput
+
+  constructor(store: Store, look: Look = { colour: true, glyphs: unicodeGlyphs, utc: true }) {
+    const { columns, rows } = store.get().size
+    this.store = store
+    this.screen = new Emulator(columns, rows, { convertEol: true })
+    this.#stdout = new FakeOutput(columns, rows, (data) => {
+      this.bytes += data
+      void this.screen.write(data)
+    })
+    const asked =
+      (name: string) =>
+      (...values: readonly unknown[]): Promise<void> => {
+        this.commands.push(`${name} ${values.map((value) => JSON.stringify(value, shortened)).join(' ')}`.trim())
+        return Promise.resolve()
+      }
+    let attached: Attached | undefined
+    const controller = new ConsoleController(store, {
+      look,
+      commands: {
+        revoke: asked('revoke'),
+        retry: asked('retry'),
+        shutdown: asked('shutdown'),
+        resizePool: asked('resizePool'),
+        inspect: asked('inspect'),
+        reconnect: () => this.commands.push('reconnect'),
+        note: (command: Clean, answer: Clean) => {
+          const entry = { id: store.get().log.length + 1, atMs: store.get().nowMs, command, answer }
+          store.dispatch({ on: 'log', entry })
+        },
+      },
+      exit: (code) => {
+        this.exitCode = code
+      },
+      suspend: () => attached?.suspend(() => Promise.resolve()) ?? Promise.resolve(),
+      redraw: () => attached?.suspend(() => Promise.resolve()) ?? Promise.resolve(),
+      copy: (text) => this.copied.push(text),
+      openRepl: () => {
+        throw new Error('There is no engine in this test.')
+      },
+    })
+    // The part of the two streams that Ink uses
+    const terminal = { stdin: this.#stdin, stdout: this.#stdout } as unknown as Terminal
+    this.#ink = mount(terminal, {
+      store,
+      controller,
+      look,
+      painter: new TaskPainter(look),
+      attach: (given) => {
+        attached = given
+      },
+      onFrame: () => this.frames++,
+      maxFps: 1000,
+    })
+  }
+
+  /** Resolves when all that was written is on the screen. */
+  async drawn(): Promise<void> {
+    // Input is read in a turn of its own.
+    await new Promise((resolve) => setImmediate(resolve))
+    await this.#ink.waitUntilRenderFlush()
+    await this.screen.write('')
+  }
+
+  async type(keys: string): Promise<void> {
+    this.#stdin.write(keys)
+    await this.drawn()
+  }
+
+  /** Ink waits 20 ms for what may follow a bare Escape. */
+  async escape(): Promise<void> {
+    this.#stdin.write('\u001b')
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    await this.drawn()
+  }
+
+  async resize(columns: number, rows: number): Promise<void> {
+    this.screen.resize(columns, rows)
+    this.#stdout.columns = columns
+    this.#stdout.rows = rows
+    this.#stdout.emit('resize')
+    await this.drawn()
+    await this.drawn()
+  }
+
+  text(): string {
+    return this.screen.text()
+  }
+
+  /** The screen, and below it one letter per style and cell. */
+  async golden({ styles = false } = {}): Promise<string> {
+    await this.drawn()
+    const { rows } = this.store.get().size
+    const lines = this.screen.lines()
+    const letters = Array.from({ length: rows }, (_, y) => this.screen.styles(y))
+    return `\n${[...lines, ...(styles ? ['', '--- styles ---', ...letters] : [])].join('\n').trimEnd()}\n`
+  }
+
+  async close(): Promise<void> {
+    this.#ink.unmount()
+    await this.#ink.waitUntilExit()
+    await this.screen.write('')
+  }
+}
+
+function shortened(key: string, value: unknown): unknown {
+  return typeof value === 'object' && value !== null && 'uuid' in value ? value.uuid : value
+}
+
+class FakeInput extends PassThrough {
+  readonly isTTY = true
+  isRaw = false
+
+  setRawMode(raw: boolean): this {
+    this.isRaw = raw
+    return this
+  }
+
+  ref(): this {
+    return this
+  }
+
+  unref(): this {
+    return this
+  }
+}
+
+class FakeOutput extends Writable {
+  readonly isTTY = true
+  columns: number
+  rows: number
+  readonly #onData: (data: string) => void
+
+  constructor(columns: number, rows: number, onData: (data: string) => void) {
+    super({ decodeStrings: false })
+    this.columns = columns
+    this.rows = rows
+    this.#onData = onData
+  }
+
+  override _write(chunk: Buffer | string, _encoding: string, done: () => void): void {
+    this.#onData(chunk.toString())
+    done()
+  }
+}

@@ -1,0 +1,230 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { ConsoleOnScreen, looks } from './console-on-screen.ts'
+import { beat, type FixtureOptions, fixtureStore, nowMs, sent, taskId } from './fixture.ts'
+
+describe('keys of the console', () => {
+  let shown: ConsoleOnScreen | undefined
+
+  afterEach(async () => {
+    await shown?.close()
+  })
+
+  function console_(options: FixtureOptions = { columns: 120, rows: 30 }): ConsoleOnScreen {
+    shown = new ConsoleOnScreen(fixtureStore(options), looks['no colour'])
+    return shown
+  }
+
+  test('several keys in one chunk are several keys', async () => {
+    const one = console_()
+
+    await one.type('jjjk')
+
+    expect(one.text()).toMatch(/^> ⊘ REVOKED reports.slow/mu)
+    expect(one.store.cursorIndex()).toBe(2)
+  })
+
+  test('the filter narrows while it is typed, Enter keeps it, Esc takes it away', async () => {
+    const one = console_()
+
+    await one.type('/state:FAILURE name:mail.*')
+    expect(one.text()).toContain('/state:FAILURE name:mail.*')
+    expect(one.store.rows().rows).toHaveLength(1)
+    await one.type('\r')
+    expect(one.text()).toContain('filter: state:FAILURE name:mail.*')
+    await one.escape()
+
+    expect(one.store.rows().rows).toHaveLength(7)
+  })
+
+  test('Esc while the filter is typed puts back the one before', async () => {
+    const one = console_()
+    await one.type('/mail\r')
+
+    await one.type('/x')
+    await one.escape()
+
+    expect(one.store.get().ui.filter).toBe('mail')
+  })
+
+  test('a paste into the filter is text, newlines and all', async () => {
+    const one = console_()
+
+    await one.type('/')
+    await one.type('\u001b[200~mail\nX\u001b[201~')
+
+    expect(one.store.get().ui.filter).toBe('mail X')
+    expect(one.commands).toEqual([])
+  })
+
+  test('a paste into the list does nothing', async () => {
+    const one = console_()
+
+    await one.type('\u001b[200~XyKy\u001b[201~')
+
+    expect(one.commands).toEqual([])
+    expect(one.store.get().ui.question).toBeUndefined()
+  })
+
+  test('revoke asks first, and only y does it', async () => {
+    const one = console_()
+    await one.type('jj')
+
+    await one.type('X')
+    expect(one.text()).toContain('Revoke reports.slow 00000005? [y/N]')
+    await one.type('n')
+    expect(one.commands).toEqual([])
+    await one.type('Xy')
+
+    expect(one.commands).toEqual([`revoke ["${taskId(5)}"] {"terminate":false}`])
+  })
+
+  test('terminate says what it does', async () => {
+    const one = console_()
+
+    await one.type('jjjj')
+    await one.type('K')
+    expect(one.text()).toContain('Revoke img.resize 00000003 and end it where it runs? [y/N]')
+    await one.type('y')
+
+    expect(one.commands).toEqual([`revoke ["${taskId(3)}"] {"terminate":true}`])
+  })
+
+  test('a held row is retried at once, a row that may have moved under the cursor is asked about', async () => {
+    const one = console_()
+
+    await one.type('R')
+    expect(one.text()).toContain('Send mail.digest 00000007 again? [y/N]')
+    await one.type('n')
+    await one.type('6')
+    await one.type('j')
+    await one.type('R')
+
+    expect(one.commands).toEqual([`retry ["${taskId(2)}"]`])
+  })
+
+  test('marked rows are acted on together, with their count', async () => {
+    const one = console_()
+
+    await one.type('   ')
+    expect(one.text()).toContain('3 marked')
+    await one.type('R')
+    expect(one.text()).toContain('Send 3 tasks again? [y/N]')
+    await one.type('y')
+
+    expect(one.commands).toEqual([`retry ["${taskId(7)}","${taskId(6)}","${taskId(5)}"]`])
+    expect(one.text()).not.toContain('marked')
+  })
+
+  test('edit and retry begins with the arguments as JSON', async () => {
+    const one = console_()
+    await one.type('G')
+
+    await one.type('E')
+    expect(one.text()).toContain('math.add args: [2,2]')
+    await one.type('\u007f\u007f3]\r')
+
+    expect(one.commands).toEqual([`retry ["${taskId(1)}"] {"args":[2,3],"kwargs":{}}`])
+  })
+
+  test('arguments that are no JSON list are refused with the reason', async () => {
+    const one = console_()
+    await one.type('G')
+
+    await one.type('E\u0015nonsense\r')
+
+    expect(one.commands).toEqual([])
+    expect(one.text()).toContain('is not valid JSON')
+  })
+
+  test('read-only refuses what changes the world and nothing else', async () => {
+    const one = console_({ columns: 120, rows: 30, isReadOnly: true })
+
+    await one.type('jXKRE')
+    await one.type('3S+-')
+    expect(one.text()).toContain('refused: the console is read-only')
+    await one.type('i')
+
+    expect(one.commands).toEqual(['inspect "w1@box"'])
+    expect(one.text()).toContain('read-only')
+  })
+
+  test('a worker is inspected and shut down; one that has gone is not asked', async () => {
+    const one = console_()
+    await one.type('3')
+
+    await one.type('i')
+    await one.type('Sy')
+    await one.type('ji')
+
+    expect(one.commands).toEqual(['inspect "w1@box"', 'shutdown "w1@box"'])
+    expect(one.text()).toContain('not asked: it has gone')
+  })
+
+  test('freeze says how much is new', async () => {
+    const one = console_()
+
+    await one.type('p')
+    one.store.dispatch({
+      on: 'events',
+      events: [sent(taskId(8), 'late.one', 0), beat('w1@box', 0)],
+      nowMs,
+      dropped: 0,
+    })
+    await one.drawn()
+    expect(one.text()).toContain('frozen, 1 new')
+    expect(one.text()).not.toContain('late.one')
+    await one.type('p')
+
+    expect(one.text()).toContain('late.one')
+  })
+
+  test('the sort moves from column to column and shows where it is', async () => {
+    const one = console_()
+
+    await one.type('s')
+    expect(one.text()).toContain('STATE▼')
+    await one.type('s')
+    expect(one.text()).toContain('NAME▼')
+  })
+
+  test('views by number and by name; an unknown command is told', async () => {
+    const one = console_()
+
+    await one.type('4')
+    expect(one.text()).toContain('[4 Queues]')
+    await one.type(':workers\r')
+    expect(one.text()).toContain('[3 Workers]')
+    await one.type(':nonsense\r')
+
+    expect(one.text()).toContain('There is no such command')
+  })
+
+  test('q goes back from the detail and quits from the list, Ctrl-C quits from anywhere', async () => {
+    const one = console_({ columns: 80, rows: 24 })
+
+    await one.type('\r')
+    await one.type('q')
+    expect(one.exitCode).toBeUndefined()
+    await one.type('/abc')
+    await one.type('\u0003')
+
+    expect(one.exitCode).toBe(0)
+  })
+
+  test('copies the id, and a command line that does the same', async () => {
+    const one = console_()
+    await one.type('G')
+
+    await one.type('yY')
+
+    expect(one.copied).toEqual([taskId(1), "tq call math.add --args '[2,2]'"])
+  })
+
+  test('Ctrl-R connects again', async () => {
+    const one = console_()
+
+    await one.type('\u0012')
+
+    expect(one.commands).toEqual(['reconnect'])
+  })
+})
