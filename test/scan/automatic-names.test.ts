@@ -48,8 +48,8 @@ test('automatic names are those that the runtime gives', async () => {
   const { stdout } = await run(process.execPath, ['--conditions=@tq/source', join(folder.path, 'print.ts')])
 
   const { tasks } = scanner.snapshot()
-  const given: unknown = JSON.parse(stdout)
-  expect(tasks.map((task) => task.name).toSorted()).toEqual(given)
+  const given = JSON.parse(stdout) as readonly string[] // printed three lines above
+  expect(new Set(tasks.map((task) => task.name))).toEqual(new Set(given))
   expect(new Set(tasks.map((task) => task.naming))).toEqual(new Set(['automatic']))
   expect(tasks).toHaveLength(13)
 })

@@ -33,8 +33,13 @@ test('of texts that are typed faster than they are looked at, all get the answer
 test('errors come back as they are', async () => {
   const scanner = client()
 
-  await expect(scanner.open('/does/not/exist')).rejects.toMatchObject({ code: 'TQ_SCAN', message: /\/does\/not\/exist/ })
-  await expect(scanner.snapshot()).rejects.toMatchObject({ message: 'Nothing is open yet: call open() before snapshot().' })
+  await expect(scanner.open('/does/not/exist')).rejects.toMatchObject({
+    code: 'TQ_SCAN',
+    message: /\/does\/not\/exist/,
+  })
+  await expect(scanner.snapshot()).rejects.toMatchObject({
+    message: 'Nothing is open yet: call open() before snapshot().',
+  })
 })
 
 test('when its process dies, what waits and what comes later is refused', async () => {

@@ -12,7 +12,11 @@ interface Run {
 async function run(folder: Folder, flags: { readonly json?: boolean } = {}): Promise<Run> {
   const data: string[] = []
   const notes: string[] = []
-  const output = { data: (text: string) => void data.push(text), note: (text: string) => void notes.push(text), isTty: false }
+  const output = {
+    data: (text: string) => void data.push(text),
+    note: (text: string) => void notes.push(text),
+    isTty: false,
+  }
   let exitCode = 0
   try {
     await runScan(folder.path, { ...flags, cache: false }, output)

@@ -65,18 +65,19 @@ describe('an open buffer', () => {
 describe('half-typed source', () => {
   const whole = taskText('one')
 
-  test.each([whole.slice(0, -20), "import { app } from './app.ts'\nexport const task = app.ta", whole.replace("'one'", "'on")])(
-    'keeps the last good summary, marked stale: %s',
-    async (text) => {
-      const scanner = await folderOf({ 'app.ts': appText, 'tasks.ts': whole }).scan()
+  test.each([
+    whole.slice(0, -20),
+    "import { app } from './app.ts'\nexport const task = app.",
+    whole.replace("'one'", "'on"),
+  ])('keeps the last good summary, marked stale: %s', async (text) => {
+    const scanner = await folderOf({ 'app.ts': appText, 'tasks.ts': whole }).scan()
 
-      const diff = await scanner.change('tasks.ts', text, 1)
+    const diff = await scanner.change('tasks.ts', text, 1)
 
-      expect(diff.removed).toEqual([])
-      expect(diff.stale).toEqual(['tasks.ts'])
-      expect(scanner.snapshot().tasks).toMatchObject([{ name: 'one', stale: true }])
-    },
-  )
+    expect(diff.removed).toEqual([])
+    expect(diff.stale).toEqual(['tasks.ts'])
+    expect(scanner.snapshot().tasks).toMatchObject([{ name: 'one', stale: true }])
+  })
 
   test('is no longer stale when it can be parsed', async () => {
     const scanner = await folderOf({ 'app.ts': appText, 'tasks.ts': whole }).scan()
@@ -91,7 +92,8 @@ describe('half-typed source', () => {
 
   test('of constants does not make the names that rest on them flicker', async () => {
     const names = "export const ADD = 'math.add'\n"
-    const tasks = "import { app } from './app.ts'\nimport { ADD } from './names.ts'\nexport const add = app.task(ADD, () => 0)\n"
+    const tasks =
+      "import { app } from './app.ts'\nimport { ADD } from './names.ts'\nexport const add = app.task(ADD, () => 0)\n"
     const scanner = await folderOf({ 'app.ts': appText, 'names.ts': names, 'tasks.ts': tasks }).scan()
 
     const diff = await scanner.change('names.ts', 'export const = 3', 1)
@@ -110,10 +112,15 @@ describe('half-typed source', () => {
 })
 
 describe('links between files', () => {
-  const tasks = "import { app } from './app.ts'\nimport { ADD } from './names'\nexport const add = app.task(ADD, () => 0)\n"
+  const tasks =
+    "import { app } from './app.ts'\nimport { ADD } from './names'\nexport const add = app.task(ADD, () => 0)\n"
 
   test('a constant that changes renames the tasks made of it', async () => {
-    const scanner = await folderOf({ 'app.ts': appText, 'names.ts': "export const ADD = 'one'\n", 'tasks.ts': tasks }).scan()
+    const scanner = await folderOf({
+      'app.ts': appText,
+      'names.ts': "export const ADD = 'one'\n",
+      'tasks.ts': tasks,
+    }).scan()
 
     const diff = await scanner.change('names.ts', "export const ADD = 'two'\n", 1)
 
@@ -168,7 +175,11 @@ describe('links between files', () => {
       'jobs.ts': "import { mk } from './make.ts'\n\nexport const add = mk('math.add', () => 0)\n",
     }).scan()
 
-    const diff = await scanner.change('make.ts', "import { app } from './app.ts'\nexport const mk = app.task.bind(app)\n", 1)
+    const diff = await scanner.change(
+      'make.ts',
+      "import { app } from './app.ts'\nexport const mk = app.task.bind(app)\n",
+      1,
+    )
 
     expect(diff.added).toMatchObject([{ id: 'jobs.ts#add', name: 'math.add' }])
   })
@@ -190,7 +201,11 @@ describe('links between files', () => {
 
 describe('collisions', () => {
   test('come and go with the names, in both files', async () => {
-    const scanner = await folderOf({ 'app.ts': appText, 'one.ts': taskText('same'), 'two.ts': taskText('other') }).scan()
+    const scanner = await folderOf({
+      'app.ts': appText,
+      'one.ts': taskText('same'),
+      'two.ts': taskText('other'),
+    }).scan()
 
     const clash = await scanner.change('two.ts', taskText('same'), 1)
     const peace = await scanner.change('two.ts', taskText('third'), 2)
@@ -278,7 +293,10 @@ describe('what is not read', () => {
     const folder = folderOf({})
     folder.remove('.')
 
-    await expect(folder.scan()).rejects.toMatchObject({ code: 'TQ_SCAN', message: expect.stringContaining(folder.path) })
+    await expect(folder.scan()).rejects.toMatchObject({
+      code: 'TQ_SCAN',
+      message: expect.stringContaining(folder.path),
+    })
   })
 })
 

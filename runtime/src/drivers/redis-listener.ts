@@ -119,7 +119,8 @@ export class RedisListener {
     const dropped = this.#dropped[kind]
     dropped.add(name)
     if (dropped.size > 1) return
-    queueMicrotask(() => {
+    // Behind whatever the message that ended the listening has set off: that must not wait for this write.
+    setImmediate(() => {
       const listeners = kind === 'subscribe' ? this.#channels : this.#patterns
       // Somebody may listen again by now.
       const names = [...dropped].filter((one) => !listeners.has(one))

@@ -2,7 +2,7 @@ import { BoundTask, runInContext, type TaskContext } from '../app/context.ts'
 import type { AnyTask } from '../app/task.ts'
 import type { TqApp } from '../app/tq.ts'
 import type { Clock } from '../core/clock.ts'
-import { SoftTimeLimitExceeded, TqError } from '../core/errors.ts'
+import { type Reject, type Retry, SoftTimeLimitExceeded, TqError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Ending, Outcome } from '../core/outcome.ts'
 import type { ResultRef } from '../core/states.ts'
@@ -151,14 +151,14 @@ function abortReason(thrown: unknown, signal: AbortSignal): unknown {
 function endingOf(thrown: unknown, ownModule: string, throws: Parameters<typeof failureOf>[2]): Ending {
   switch (codeOf(thrown)) {
     case 'TQ_RETRY': {
-      const retry = thrown as import('../core/errors.ts').Retry // its code says so
+      const retry = thrown as Retry // its code says so
       const cause = failureOf(retry.cause ?? retry, ownModule, throws)
       return { kind: 'retry', etaMs: retry.etaMs, cause, changes: retry.changes }
     }
     case 'TQ_IGNORE':
       return { kind: 'ignore' }
     case 'TQ_REJECT': {
-      const reject = thrown as import('../core/errors.ts').Reject // its code says so
+      const reject = thrown as Reject // its code says so
       return { kind: 'reject', requeue: reject.requeue, reason: reject.message }
     }
     case 'TQ_TERMINATED':

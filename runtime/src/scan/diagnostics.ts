@@ -50,7 +50,8 @@ function isCertain(a: TaskInfo, b: TaskInfo, apps: number): boolean {
 
 function reason(task: TaskInfo, rivals: readonly TaskInfo[]): string {
   const all = [task, ...rivals]
-  if (all.some((one) => one.conditional)) return 'One of them stands in a condition or a function; if both run, importing fails.'
+  if (all.some((one) => one.conditional))
+    return 'One of them stands in a condition or a function; if both run, importing fails.'
   if (all.some((one) => one.naming === 'mutable')) return 'One of the names is a variable.'
   return 'It depends on which apps adopt them.'
 }
@@ -117,14 +118,21 @@ function argumentFaults(call: CallSite, name: string, task: TaskInfo): readonly 
   const required = call.keywords ? 0 : parameters.filter((one) => !one.optional && !one.rest).length
   const most = parameters.some((one) => one.rest) ? Infinity : parameters.length
   if (args.length < required || args.length > most) {
-    const wanted = required === most ? `${required}` : most === Infinity ? `at least ${required}` : `${required} to ${most}`
+    const wanted =
+      required === most ? `${required}` : most === Infinity ? `at least ${required}` : `${required} to ${most}`
     return [fault('argument-count', call.range, `Expected ${wanted} arguments, got ${args.length}: ${task.signature}.`)]
   }
   return args.flatMap((arg, i) => {
     const parameter = parameters[i]
     const wanted = parameter?.rest ? undefined : parameter?.type
     if (!arg.type || !wanted || !plainTypes.has(wanted) || wanted === arg.type) return []
-    return [fault('argument-type', arg.range, `Expected ${parameter?.name ?? ''}: ${wanted}, got ${arg.type}: ${task.signature}.`)]
+    return [
+      fault(
+        'argument-type',
+        arg.range,
+        `Expected ${parameter?.name ?? ''}: ${wanted}, got ${arg.type}: ${task.signature}.`,
+      ),
+    ]
   })
 }
 

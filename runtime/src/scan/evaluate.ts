@@ -153,7 +153,9 @@ export class Evaluator {
 
   #isAppClass(value: Value): boolean {
     if (value.t === 'library') return appMakers.has(value.name)
-    return value.t === 'class' && value.expr.base !== undefined && this.#isAppClass(this.#eval(value.file, value.expr.base))
+    return (
+      value.t === 'class' && value.expr.base !== undefined && this.#isAppClass(this.#eval(value.file, value.expr.base))
+    )
   }
 
   #binding(file: string, key: string): Value {
@@ -168,7 +170,8 @@ export class Evaluator {
       const summary = this.#of.summary(file)
       if (!summary) return unknown
       const own = summary.exports[name]
-      if (own) return own.k === 'import' && own.typeOnly ? this.#import(file, own.from, own.name) : this.#eval(file, own)
+      if (own)
+        return own.k === 'import' && own.typeOnly ? this.#import(file, own.from, own.name) : this.#eval(file, own)
       const whole = summary.exports['=']
       if (whole) {
         const value = this.#eval(file, whole)

@@ -2,7 +2,14 @@ import { join } from 'node:path'
 import { TaskNameError } from '../core/errors.ts'
 import { autoName } from '../core/task-name.ts'
 import type { AppValue, Evaluator, Value } from './evaluate.ts'
-import { type DefinitionDraft, type Docs, type Expr, type FileSummary, type FunctionInfo, rangeOf } from './file-summary.ts'
+import {
+  type DefinitionDraft,
+  type Docs,
+  type Expr,
+  type FileSummary,
+  type FunctionInfo,
+  rangeOf,
+} from './file-summary.ts'
 import type { AppInfo, CallSite, Diagnostic, DiagnosticCode, Naming, Parameter, TaskInfo } from './task-info.ts'
 
 /** What one file holds once its names are known, and the files that this rests on. */
@@ -44,7 +51,9 @@ export function linkFile(linking: Linking, file: string, summary: FileSummary, s
   const apps = summary.apps.flatMap(({ expr, range }) => {
     const value = linking.evaluator.run(file, expr, files)
     if (value.t !== 'app') return []
-    return [{ id: value.app.id, ...(value.app.main !== undefined && { main: value.app.main }), file, range: rangeOf(range) }]
+    return [
+      { id: value.app.id, ...(value.app.main !== undefined && { main: value.app.main }), file, range: rangeOf(range) },
+    ]
   })
   return { tasks, calls, apps, diagnostics, files }
 }
@@ -59,7 +68,9 @@ interface Definition {
   readonly nameAt: number | undefined
   readonly options: Value
   readonly fn: FunctionInfo | undefined
-  readonly fault?: { readonly code: DiagnosticCode; readonly message: string; readonly suggestion?: string | undefined } | undefined
+  readonly fault?:
+    | { readonly code: DiagnosticCode; readonly message: string; readonly suggestion?: string | undefined }
+    | undefined
 }
 
 /** The definition that a draft is; undefined where its callee is no task maker. */
@@ -261,11 +272,18 @@ function keysOf(
   return keys
 }
 
-function plainOf(linking: Linking, value: Value, files: Set<string>, depth: number): { readonly value: unknown } | undefined {
+function plainOf(
+  linking: Linking,
+  value: Value,
+  files: Set<string>,
+  depth: number,
+): { readonly value: unknown } | undefined {
   if (value.t === 'constant') return { value: value.v }
   if (depth > 4) return undefined
   if (value.t === 'array') {
-    const items = value.items.map((one) => plainOf(linking, linking.evaluator.run(value.file, one, files), files, depth + 1))
+    const items = value.items.map((one) =>
+      plainOf(linking, linking.evaluator.run(value.file, one, files), files, depth + 1),
+    )
     return items.every((one) => one !== undefined) ? { value: items.map((one) => one.value) } : undefined
   }
   if (value.t !== 'object') return undefined
@@ -314,7 +332,12 @@ function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((one) => typeof one === 'string')
 }
 
-function callOf(linking: Linking, file: string, draft: FileSummary['calls'][number], files: Set<string>): CallSite | undefined {
+function callOf(
+  linking: Linking,
+  file: string,
+  draft: FileSummary['calls'][number],
+  files: Set<string>,
+): CallSite | undefined {
   const { of, name, args, range, nameRange, ...own } = draft
   const value = linking.evaluator.run(file, of, files)
   const call = {

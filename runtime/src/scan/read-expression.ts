@@ -150,7 +150,8 @@ export class ExpressionReader {
       if (!(ts.getCombinedModifierFlags(member) & ts.ModifierFlags.Static)) continue
       const key = member.name && this.#keyOf(member.name)
       if (key === undefined) continue
-      if (ts.isPropertyDeclaration(member) && member.initializer) statics.push([key, this.read(member.initializer, key)])
+      if (ts.isPropertyDeclaration(member) && member.initializer)
+        statics.push([key, this.read(member.initializer, key)])
       else if (ts.isMethodDeclaration(member)) {
         statics.push([key, { k: 'function', fn: readFunction(ts, this.#file, member, key) }])
       }
@@ -284,8 +285,7 @@ export class ExpressionReader {
         ? this.#typed(node.type)
         : open
     // A value that nothing is known of still has the type that was written.
-    const known: Expr =
-      node.type && node.initializer && this.#isVague(value) ? this.#typed(node.type) : value
+    const known: Expr = node.type && node.initializer && this.#isVague(value) ? this.#typed(node.type) : value
     return isConst || known.k === 'open' ? known : { k: 'mutable', first: known }
   }
 
@@ -305,7 +305,11 @@ export class ExpressionReader {
     if (ts.isArrayBindingPattern(pattern)) {
       return { k: 'element', of, at: { k: 'literal', v: pattern.elements.indexOf(node) } }
     }
-    const key = node.propertyName ? this.#keyOf(node.propertyName) : ts.isIdentifier(node.name) ? node.name.text : undefined
+    const key = node.propertyName
+      ? this.#keyOf(node.propertyName)
+      : ts.isIdentifier(node.name)
+        ? node.name.text
+        : undefined
     return key === undefined ? open : { k: 'prop', of, name: key }
   }
 
@@ -350,7 +354,8 @@ export class ExpressionReader {
     for (const statement of body.statements) {
       if (ts.isVariableStatement(statement)) {
         for (const one of statement.declarationList.declarations) {
-          if (ts.isIdentifier(one.name)) entries.push([one.name.text, { k: 'ref', to: this.#keyFor(one, one.name.text) }])
+          if (ts.isIdentifier(one.name))
+            entries.push([one.name.text, { k: 'ref', to: this.#keyFor(one, one.name.text) }])
         }
       } else if (
         (ts.isFunctionDeclaration(statement) ||

@@ -81,7 +81,10 @@ export function docsOf(ts: Typescript, node: TS.Node): Docs {
     for (const tag of tags) {
       const type = inJavaScript ? typeOf(ts, tag) : undefined
       if (ts.isJSDocParameterTag(tag) && ts.isIdentifier(tag.name)) {
-        const own = ts.getTextOfJSDocComment(tag.comment)?.replace(/^\s*-\s*/, '').trim()
+        const own = ts
+          .getTextOfJSDocComment(tag.comment)
+          ?.replace(/^\s*-\s*/, '')
+          .trim()
         const optional = inJavaScript && tag.isBracketed
         parameters[tag.name.text] = { ...(own && { text: own }), ...type, ...(optional && { optional }) }
       } else if (ts.isJSDocReturnTag(tag) && type) returns = type.type

@@ -113,7 +113,10 @@ export class ModuleResolver {
   #sourceOf(folder: string, target: string, probed: (stem: string) => void): string | undefined {
     const path = posix.join(folder, target)
     const built = path.replace(/(^|\/)(?:dist|lib|build|out)(?:\/(?:esm|cjs))?\//, '$1src/')
-    return this.#source(path.replace(/\.d(\.[cm]?ts)$/, '$1'), probed) ?? (built === path ? undefined : this.#source(built, probed))
+    return (
+      this.#source(path.replace(/\.d(\.[cm]?ts)$/, '$1'), probed) ??
+      (built === path ? undefined : this.#source(built, probed))
+    )
   }
 
   #mapped(folder: string, specifier: string, probed: (stem: string) => void): string | undefined {
@@ -135,7 +138,8 @@ export class ModuleResolver {
 
   #rulesOf(folder: string): PathRules | undefined {
     if (this.#rules.has(folder)) return this.#rules.get(folder)
-    const rules = this.#readRules(posix.join(folder, 'tsconfig.json'), 0) ?? this.#readRules(posix.join(folder, 'jsconfig.json'), 0)
+    const rules =
+      this.#readRules(posix.join(folder, 'tsconfig.json'), 0) ?? this.#readRules(posix.join(folder, 'jsconfig.json'), 0)
     this.#rules.set(folder, rules)
     return rules
   }

@@ -40,7 +40,12 @@ class Host {
         for (const id of ids) this.#send({ id, result })
         if (request.method === 'open') this.#settle()
       } catch (error) {
-        const text = error instanceof ScanError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
+        const text =
+          error instanceof ScanError
+            ? error.message
+            : error instanceof Error
+              ? (error.stack ?? error.message)
+              : String(error)
         for (const id of ids) this.#send({ id, error: text })
       }
       await new Promise((resolve) => setImmediate(resolve))

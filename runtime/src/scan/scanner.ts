@@ -302,7 +302,11 @@ export class Scanner {
     if (names.size > 0) for (const [file, found] of this.#callFaults) if (found.some(isUnknown)) callers.add(file)
     for (const file of callers) {
       const found = (this.#linked.get(file)?.calls ?? []).flatMap((call) =>
-        callFaults(call, (name) => this.#tasksNamed(name), () => this.#named.keys()),
+        callFaults(
+          call,
+          (name) => this.#tasksNamed(name),
+          () => this.#named.keys(),
+        ),
       )
       if (found.length > 0) this.#callFaults.set(file, found)
       else this.#callFaults.delete(file)

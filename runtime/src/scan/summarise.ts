@@ -6,7 +6,16 @@ import type { Typescript } from './scopes.ts'
 import type { Argument, CallSite } from './task-info.ts'
 
 const callMethods: ReadonlySet<string> = new Set(['delay', 'applyAsync', 's', 'si', 'sendTask', 'signature'])
-const notMakers: ReadonlySet<string> = new Set([...callMethods, 'bind', 'call', 'apply', 'then', 'catch', 'map', 'forEach'])
+const notMakers: ReadonlySet<string> = new Set([
+  ...callMethods,
+  'bind',
+  'call',
+  'apply',
+  'then',
+  'catch',
+  'map',
+  'forEach',
+])
 const makers: ReadonlySet<string> = new Set(['task', 'external', 'sharedTask'])
 
 /**
@@ -65,7 +74,8 @@ class Summary {
     for (const one of calls) this.#calls.push(this.#call(...one))
     for (const one of news) {
       if (!ts.isIdentifier(one.expression) && !ts.isPropertyAccessExpression(one.expression)) continue
-      this.#apps.push({ expr: this.#reader.read(one, this.#bindingOf(one)), range: this.#range(one) })
+      const expr = this.#reader.read(one, this.#bindingOf(one))
+      if (expr.k === 'new' && expr.of.k !== 'global') this.#apps.push({ expr, range: this.#range(one) })
     }
     const { exports, stars } = this.#exports()
     return {
@@ -98,12 +108,21 @@ class Summary {
     }
     if (ts.isIdentifier(node.expression) && node.expression.text === 'require') return undefined
     if (!ts.isIdentifier(node.expression) && !ts.isPropertyAccessExpression(node.expression)) return undefined
-    // An alias of `task` ends in a function, or has a name first; what else is called is called in every line.
+    // An alias of `task` has a name first or a function last; what else is called is called in every line.
     const [first, last] = [node.arguments[0], node.arguments.at(-1)]
-    const ends = last && (ts.isFunctionExpression(last) || ts.isArrowFunction(last) || ts.isIdentifier(last))
-    const begins = first && (ts.isStringLiteralLike(first) || ts.isTemplateExpression(first) || ends)
-    if (!ends && !(begins && ts.isIdentifier(node.expression))) return undefined
+    const isNamed = first && (ts.isStringLiteralLike(first) || ts.isTemplateExpression(first))
+    const isInline = last && (ts.isFunctionExpression(last) || ts.isArrowFunction(last))
+    const isReference = last && ts.isIdentifier(last) && (length > 1 || this.#isTopLevel(node))
+    if (!isInline && !isReference && !(isNamed && ts.isIdentifier(node.expression))) return undefined
     return this.#reader.mayBeMaker(node.expression) ? 'alias' : undefined
+  }
+
+  /** A statement or a variable of the file itself. */
+  #isTopLevel(node: TS.Node): boolean {
+    const ts = this.#ts
+    const { parent } = node
+    if (ts.isExpressionStatement(parent)) return ts.isSourceFile(parent.parent)
+    return ts.isVariableDeclaration(parent) && ts.isSourceFile(parent.parent.parent.parent)
   }
 
   #definition(node: TS.CallExpression, alias: boolean): DefinitionDraft {
@@ -201,7 +220,8 @@ class Summary {
       const { parent } = at
       if (ts.isIfStatement(parent) && parent.expression !== at) return true
       if (ts.isConditionalExpression(parent) && parent.condition !== at) return true
-      if (ts.isCaseOrDefaultClause(parent) || ts.isIterationStatement(parent, false) || ts.isCatchClause(parent)) return true
+      if (ts.isCaseOrDefaultClause(parent) || ts.isIterationStatement(parent, false) || ts.isCatchClause(parent))
+        return true
       if (ts.isFunctionLike(parent)) return true
       if (ts.isBinaryExpression(parent) && parent.right === at && isLogical(ts, parent.operatorToken.kind)) return true
     }
@@ -229,7 +249,9 @@ class Summary {
 
   #hasKeywords(node: TS.CallExpression, method: CallSite['method']): boolean {
     if (method === 'sendTask') return node.arguments.length > 2
-    return (method === 'applyAsync' || method === 'signature') && node.arguments.length > (method === 'signature' ? 2 : 1)
+    return (
+      (method === 'applyAsync' || method === 'signature') && node.arguments.length > (method === 'signature' ? 2 : 1)
+    )
   }
 
   #listArgs(list: TS.Expression): CallDraft['args'] {
@@ -311,7 +333,8 @@ class Summary {
 
   #reexport(node: TS.ExportDeclaration, exports: Record<string, Expr>, stars: string[]): void {
     const ts = this.#ts
-    const from = node.moduleSpecifier && ts.isStringLiteralLike(node.moduleSpecifier) ? node.moduleSpecifier.text : undefined
+    const from =
+      node.moduleSpecifier && ts.isStringLiteralLike(node.moduleSpecifier) ? node.moduleSpecifier.text : undefined
     if (!node.exportClause) {
       if (from !== undefined && !node.isTypeOnly) stars.push(from)
       return

@@ -107,13 +107,18 @@ export class Workspace {
   }
 
   stale(): readonly string[] {
-    return [...this.#entries].filter(([, entry]) => entry.stale).map(([file]) => file).sort()
+    return [...this.#entries]
+      .filter(([, entry]) => entry.stale)
+      .map(([file]) => file)
+      .sort()
   }
 
   skipped(): readonly SkippedFile[] {
     return [...this.#entries]
       .flatMap(([file, { skipped, stamp, buffer }]) =>
-        skipped ? [{ file, reason: skipped, bytes: buffer ? Buffer.byteLength(buffer.text) : (stamp?.bytes ?? 0) }] : [],
+        skipped
+          ? [{ file, reason: skipped, bytes: buffer ? Buffer.byteLength(buffer.text) : (stamp?.bytes ?? 0) }]
+          : [],
       )
       .sort((a, b) => (a.file < b.file ? -1 : 1))
   }

@@ -19,7 +19,14 @@ function base(agoMs: number, hostname = 'w1@box'): Base {
 
 export function beat(hostname: string, agoMs: number, active = 0): WorkerEvent {
   const figures = { freq: 2, active, processed: 1234, loadavg: [0.5, 0.25, 0.125] }
-  return { type: 'worker-heartbeat', ...base(agoMs, hostname), ...figures, swIdent: 'tq', swVer: '0.1.0', swSys: 'linux-x64' }
+  return {
+    type: 'worker-heartbeat',
+    ...base(agoMs, hostname),
+    ...figures,
+    swIdent: 'tq',
+    swVer: '0.1.0',
+    swSys: 'linux-x64',
+  }
 }
 
 export function sent(uuid: string, name: string, agoMs: number, args = '(2, 2)', queue = 'celery'): WorkerEvent {
@@ -45,7 +52,8 @@ export function failed(uuid: string, agoMs: number, exception = "Error('SMTP 421
 }
 
 /** Text that an attacker would send. */
-export const hostile = '\u001b[2J\u001b[8mhidden\u202e 日本語日本語 👨‍👩‍👧‍👦 ☁️ a\u0301\u0301\u0301\u0301\u0301\u0301\r\nFAKE'
+export const hostile =
+  '\u001b[2J\u001b[8mhidden\u202e 日本語日本語 👨‍👩‍👧‍👦 ☁️ a\u0301\u0301\u0301\u0301\u0301\u0301\r\nFAKE'
 
 const id = (n: number): string => `019c0000-0000-7000-8000-${String(n).padStart(12, '0')}`
 export const taskId = id
@@ -81,7 +89,12 @@ export interface FixtureOptions {
 }
 
 /** A connected store with the cluster of `fixtureEvents`, and a worker that was last heard of four minutes ago. */
-export function fixtureStore({ columns = 80, rows = 24, isReadOnly = false, isEmpty = false }: FixtureOptions = {}): Store {
+export function fixtureStore({
+  columns = 80,
+  rows = 24,
+  isReadOnly = false,
+  isEmpty = false,
+}: FixtureOptions = {}): Store {
   const broker = own`redis://localhost:6379/0`
   const store = new Store(newState({ broker, nowMs, size: { columns, rows }, isReadOnly }))
   store.dispatch({ on: 'connection', connection: { state: 'live', broker, sinceMs: nowMs } })

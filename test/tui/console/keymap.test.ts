@@ -12,7 +12,9 @@ describe('the key table', () => {
     const [first] = bindings
     if (first === undefined) throw new Error('no bindings')
 
-    expect(conflictsOf([...bindings, { ...first, intent: 'quit', keys: ['j'] }])).toEqual(['Key j is bound to down and to quit.'])
+    expect(conflictsOf([...bindings, { ...first, intent: 'quit', keys: ['j'] }])).toEqual([
+      'Key j is bound to down and to quit.',
+    ])
   })
 
   test('what changes the world is a capital or + -', () => {

@@ -68,8 +68,14 @@ describe('the console on a screen', () => {
 
   test('the command log', async () => {
     const one = console_()
-    one.store.dispatch({ on: 'log', entry: { id: 1, atMs: nowMs, command: own`tq control revoke x`, answer: own`sent for 1 task` } })
-    one.store.dispatch({ on: 'log', entry: { id: 2, atMs: nowMs, command: own`tq call y`, answer: own`no broker`, failed: true } })
+    one.store.dispatch({
+      on: 'log',
+      entry: { id: 1, atMs: nowMs, command: own`tq control revoke x`, answer: own`sent for 1 task` },
+    })
+    one.store.dispatch({
+      on: 'log',
+      entry: { id: 2, atMs: nowMs, command: own`tq call y`, answer: own`no broker`, failed: true },
+    })
 
     await one.type(':log\r')
 

@@ -12,7 +12,25 @@ const anyText = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 60 }),
   fc
     .array(
-      fc.constantFrom('a', ' ', '日本', '👨‍👩‍👧‍👦', '☁️', '1️⃣', '🇨🇳', 'ำ', 'é', '\u0301', '\u200d', '\u202e', '\ud800', '\u001b[2J', '\n', '…', '\ufe0f'),
+      fc.constantFrom(
+        'a',
+        ' ',
+        '日本',
+        '👨‍👩‍👧‍👦',
+        '☁️',
+        '1️⃣',
+        '🇨🇳',
+        'ำ',
+        'é',
+        '\u0301',
+        '\u200d',
+        '\u202e',
+        '\ud800',
+        '\u001b[2J',
+        '\n',
+        '…',
+        '\ufe0f',
+      ),
       { maxLength: 40 },
     )
     .map((parts) => parts.join('')),
@@ -60,9 +78,14 @@ describe('clean', () => {
 describe('fit', () => {
   test('is exactly as wide as asked, whatever the text', () => {
     fc.assert(
-      fc.property(anyText, fc.integer({ min: 1, max: 50 }), fc.constantFrom('left' as const, 'right' as const), (text, width, align) => {
-        expect(stringWidth(fit(clean(text), width, align))).toBe(width)
-      }),
+      fc.property(
+        anyText,
+        fc.integer({ min: 1, max: 50 }),
+        fc.constantFrom('left' as const, 'right' as const),
+        (text, width, align) => {
+          expect(stringWidth(fit(clean(text), width, align))).toBe(width)
+        },
+      ),
     )
   })
 

@@ -43,6 +43,12 @@ export function moment(ms: number, utc: boolean): Clean {
   return clean(`${day} ${time}.${String(date.getMilliseconds()).padStart(3, '0')}`)
 }
 
+/** As `moment`, without the date when it is less than half a day from now. */
+export function shortMoment(ms: number, nowMs: number, utc: boolean): Clean {
+  const whole = moment(ms, utc)
+  return Math.abs(nowMs - ms) < 43_200_000 ? clean(whole.slice(11)) : whole
+}
+
 /** The end of a UUIDv7 tells tasks apart, its start does not. */
 export function shortId(id: string): Clean {
   return clean(id.length <= 8 ? id : id.slice(-8))

@@ -15,6 +15,7 @@ export function clean(text: string): Clean {
   const shown = text
     .replaceAll(hidden, (found, at: number) => (found === joiner && joins(text, at) ? found : escapeOf(found)))
     .replaceAll(piled, (_, kept: string) => kept)
+    .replace(orphan, escapeOf)
   return shown as Clean
 }
 
@@ -102,6 +103,8 @@ const joiner = '\u200d'
 // C0, DEL, C1; soft hyphen; bidi controls; zero-width; separators; fillers; BOM; tags, variation selectors but VS16; lone surrogates.
 const hidden =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}\p{Cs}\p{Co}]/gu
+// A mark without a base would join the space that we put before the text.
+const orphan = /^[\p{M}\u0e33\u0eb3]/u
 const piled = /(\p{M}{4})\p{M}+/gu
 const names: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u001b': '\\e' }
 

@@ -26,6 +26,7 @@ export function ListBody({ store, painter, look, layout }: ListBodyProps): React
   const cursor = store.cursorIndex()
   const visible = rows.slice(top, top + layout.listRows)
   const columns = layout.listColumns
+  const isStale = state.connection.state === 'lost'
   const isCards = layout.kind === 'cards'
   const grid = taskColumns(columns)
   const header =
@@ -37,13 +38,13 @@ export function ListBody({ store, painter, look, layout }: ListBodyProps): React
   const lines = visible.map((row, i): RowText => {
     const isSelected = top + i === cursor
     if ('uuid' in row) {
-      const marks = { isSelected, isMarked: ui.marks.has(row.uuid) }
+      const marks = { isSelected, isMarked: ui.marks.has(row.uuid), isStale }
       if (isCards) return { left: painter.card(row, columns, state.nowMs, marks), right: empty(look) }
       return painter.row(row, grid, state.nowMs, marks)
     }
     if ('hostname' in row) {
       const slots = state.slots.get(row.hostname)
-      return workerRow(row, { columns, look, nowMs: state.nowMs, isSelected, slots })
+      return workerRow(row, { columns, look, nowMs: state.nowMs, isSelected, slots, isStale })
     }
     return queueRow(row, { columns, look, isSelected })
   })

@@ -1,6 +1,6 @@
 import type { TaskView } from 'tq-runtime/monitor'
 import type { Sort } from '../store.ts'
-import { age, moment, runtime, shortId } from '../ui/figures.ts'
+import { age, runtime, shortId, shortMoment } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted, styleOfState } from '../ui/paint.ts'
 import { type Clean, clean, cleanLines, cut, fit, own, widthOf, wrap } from '../ui/text.ts'
 
@@ -13,6 +13,8 @@ export interface RowText {
 export interface RowMarks {
   readonly isSelected: boolean
   readonly isMarked: boolean
+  /** The broker is lost: nobody knows how it stands now. */
+  readonly isStale: boolean
 }
 
 interface Column {
@@ -99,7 +101,7 @@ export class TaskPainter {
 
   row(task: TaskView, columns: TaskColumns, nowMs: number, marks: RowMarks): RowText {
     const isRunning = task.state === 'STARTED'
-    const key = `${columns.columns} ${isRunning ? nowMs : age(nowMs - task.order.timestampMs)} ${marks.isSelected} ${marks.isMarked}`
+    const key = `${columns.columns} ${isRunning ? nowMs : age(nowMs - task.order.timestampMs)} ${marks.isSelected} ${marks.isMarked} ${marks.isStale}`
     const known = this.#made.get(task)
     if (known?.key === key) return known.row
     const row = this.#paint(task, columns, nowMs, marks)
@@ -107,7 +109,7 @@ export class TaskPainter {
     return row
   }
 
-  #paint(task: TaskView, columns: TaskColumns, nowMs: number, { isSelected, isMarked }: RowMarks): RowText {
+  #paint(task: TaskView, columns: TaskColumns, nowMs: number, { isSelected, isMarked, isStale }: RowMarks): RowText {
     const look = this.#look
     const { ellipsis } = look.glyphs
     const sign = isSelected ? clean('>') : isMarked ? clean('*') : clean(' ')
@@ -129,13 +131,15 @@ export class TaskPainter {
       }
     }
     return {
-      left: join(paint(head, styleOfState(task.state), look), paint(clean(rest.trimEnd()), 'plain', look)),
+      left: isStale
+        ? paint(clean(`${head}${rest.trimEnd()}`), 'stale', look)
+        : join(paint(head, styleOfState(task.state), look), paint(clean(rest.trimEnd()), 'plain', look)),
       right: paint(right, 'dim', look),
     }
   }
 
   /** For narrow terminals: `✓ OK mail.send 4s`. */
-  card(task: TaskView, columns: number, nowMs: number, { isSelected, isMarked }: RowMarks): Painted {
+  card(task: TaskView, columns: number, nowMs: number, { isSelected, isMarked, isStale }: RowMarks): Painted {
     const look = this.#look
     const { ellipsis } = look.glyphs
     const sign = own`${isSelected ? clean('>') : clean(' ')}${isMarked ? clean('*') : clean('')}`
@@ -148,6 +152,7 @@ export class TaskPainter {
       ellipsis,
     )
     if (isSelected) return paint(own`${sign}${state} ${name}${end}`, look.colour ? 'inverse' : 'bold', look)
+    if (isStale) return paint(own`${sign}${state} ${name}${end}`, 'stale', look)
     return join(
       paint(own`${sign}${state}`, styleOfState(task.state), look),
       paint(own` ${name}`, 'plain', look),
@@ -168,8 +173,7 @@ function callText({ args, kwargs }: TaskView): Clean {
 
 function runtimeOf(task: TaskView, nowMs: number): Clean {
   if (task.runtime !== undefined) return runtime(task.runtime)
-  if (task.state === 'STARTED' && task.startedMs !== undefined)
-    return age(nowMs - task.startedMs)
+  if (task.state === 'STARTED' && task.startedMs !== undefined) return age(nowMs - task.startedMs)
   return clean('')
 }
 
@@ -186,7 +190,7 @@ export function taskDetail(task: TaskView, options: DetailOptions): readonly Pai
   const lines: Painted[] = []
   const plain = (text: Clean): Painted => paint(text, 'plain', look)
   const time = (ms: number | undefined): Clean | undefined =>
-    ms === undefined ? undefined : own`${moment(ms, look.utc)}  ${age(nowMs - ms)} ago`
+    ms === undefined ? undefined : own`${shortMoment(ms, nowMs, look.utc)}  ${age(nowMs - ms)} ago`
   const field = (label: string, value: Clean | undefined): void => {
     if (value !== undefined && value !== '') lines.push(...labelled(clean(label), value, options))
   }
@@ -197,7 +201,8 @@ export function taskDetail(task: TaskView, options: DetailOptions): readonly Pai
       paint(clean(task.name), 'bold', look),
     ),
   )
-  field('id', clean(task.uuid))
+  // Without a label it fits beside a list of 75 columns.
+  for (const part of wrap(clean(task.uuid), options.columns)) lines.push(paint(part, 'dim', look))
   field('args', clean(task.args))
   if (task.kwargs !== '{}') field('kwargs', clean(task.kwargs))
   field('result', task.result === undefined ? undefined : clean(task.result))

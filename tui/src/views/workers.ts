@@ -1,6 +1,6 @@
 import { isAlive, type WorkerView } from 'tq-runtime/monitor'
 import type { Inspected } from '../store.ts'
-import { age, count, moment } from '../ui/figures.ts'
+import { age, count, shortMoment } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted } from '../ui/paint.ts'
 import { type Clean, clean, cut, fit, own, widthOf, wrap } from '../ui/text.ts'
 import { type DetailOptions, labelled, type RowText } from './tasks.ts'
@@ -35,10 +35,11 @@ export function workerRow(
     readonly nowMs: number
     readonly isSelected: boolean
     readonly slots: number | undefined
+    readonly isStale: boolean
   },
 ): RowText {
-  const { columns, look, nowMs, isSelected, slots } = options
-  const alive = isAlive(worker, nowMs)
+  const { columns, look, nowMs, isSelected, slots, isStale } = options
+  const alive = isAlive(worker, nowMs) && !isStale
   const busy = slots === undefined ? own`${worker.active}` : own`${worker.active}/${slots}`
   const [load] = worker.loadavg
   const figures = [
@@ -90,7 +91,7 @@ export function workerDetail(
   field('done', own`${worker.processed}`)
   field('load', clean(worker.loadavg.map((one) => one.toFixed(2)).join(' ')))
   field('beat', clean(`every ${worker.freq} s`))
-  field('seen', own`${moment(worker.lastSeenMs, look.utc)}  ${age(nowMs - worker.lastSeenMs)} ago`)
+  field('seen', own`${shortMoment(worker.lastSeenMs, nowMs, look.utc)}  ${age(nowMs - worker.lastSeenMs)} ago`)
   lines.push(paint(clean(''), 'plain', look))
   if (inspected === undefined) {
     lines.push(paint(clean('i asks it what it is doing'), 'dim', look))

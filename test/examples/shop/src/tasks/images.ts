@@ -11,4 +11,7 @@ export const fetch = app.task('img.fetch', (url: string): string => {
 export const resize = app.task('img.resize', (id: string, width: number): string => `${id}@${width}`)
 
 /** Publishes copies; gives the page that shows them. */
-export const publish = app.task('img.publish', (ids: string[]): string => `/gallery?${ids.map((id) => `i=${id}`).join('&')}`)
+export const publish = app.task(
+  'img.publish',
+  (ids: string[]): string => `/gallery?${ids.map((id) => `i=${id}`).join('&')}`,
+)
