@@ -34,6 +34,13 @@ export interface GetOptions {
   readonly disableSyncSubtasks?: boolean | undefined
 }
 
+export interface EagerRunFacts {
+  /** Runs it took, retries included; 0 where nobody waited. */
+  readonly attempts: number
+  /** Virtual ms that its ETA and retries would have taken. */
+  readonly simulatedMs: number
+}
+
 const explainAfterMs = 3000
 const noLongerAwaited = 'no longer awaited'
 
@@ -43,9 +50,12 @@ export class AsyncResult<R> {
   readonly id: string
   /** The step before this one in a chain. */
   readonly parent: AsyncResult<unknown> | undefined
+  /** How an eager call went; undefined for one that was sent. */
+  readonly eager: EagerRunFacts | undefined
   readonly #source: ResultSource
 
-  constructor(source: ResultSource, id: string, parent?: AsyncResult<unknown>) {
+  constructor(source: ResultSource, id: string, parent?: AsyncResult<unknown>, eager?: EagerRunFacts) {
+    this.eager = eager
     this.#source = source
     this.id = id
     this.parent = parent

@@ -60,6 +60,10 @@ export interface EagerRunner {
 export interface EagerRun {
   /** What a task ended with that failed; undefined otherwise and where nobody waited. */
   readonly error: Error | undefined
+  /** Runs it took, retries included; 0 where nobody waited. */
+  readonly attempts: number
+  /** Virtual ms that its ETA and retries would have taken. */
+  readonly simulatedMs: number
 }
 
 /** What the floors above give an app. */
@@ -284,10 +288,10 @@ export class TqApp {
 
   async #runEager<R>(prepared: Prepared, wait: boolean): Promise<AsyncResult<R>> {
     const runner = await this.#eagerRunner()
-    const { error } = await runner.run(prepared, { wait })
+    const { error, attempts, simulatedMs } = await runner.run(prepared, { wait })
     if (error && this.settings.taskEagerPropagates) throw error
     const source = { ...this.#source(), backend: () => runner.backend() }
-    return new AsyncResult<R>(source, prepared.message.id)
+    return new AsyncResult<R>(source, prepared.message.id, undefined, { attempts, simulatedMs })
   }
 
   /** Sends a signature: a task, or a chain with its later steps frozen. */

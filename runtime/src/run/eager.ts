@@ -25,6 +25,8 @@ export class Eager implements EagerRunner {
   readonly #app: TqApp
   readonly #clock: VirtualClock
   readonly #awaited = new Map<string, Deferred<Outcome>>()
+  /** Runs so far of the calls that are awaited. */
+  readonly #attempts = new Map<string, number>()
   #opening: Promise<Opened> | undefined
   #open = 0
   #driving: Promise<void> | undefined
@@ -35,30 +37,29 @@ export class Eager implements EagerRunner {
     this.#clock = new VirtualClock(app.clock.now())
   }
 
-  /** Virtual ms that have passed so far: what retries and ETAs would have taken. */
-  get simulatedMs(): number {
-    return this.#clock.monotonic()
-  }
-
   async run(prepared: Prepared, options: { readonly wait: boolean }): Promise<EagerRun> {
     const { id } = prepared.message
     const outcome = deferred<Outcome>()
     this.#awaited.set(id, outcome)
+    this.#attempts.set(id, 0)
+    const startMs = this.#clock.monotonic()
     await this.#publish(prepared)
     const { events } = await this.#opened()
     if (this.#app.settings.taskSendSentEvent !== false) events.emit(sentEvent(prepared))
     this.#driving ??= outsideTask(() => this.#drive()).finally(() => {
       this.#driving = undefined
     })
-    if (!options.wait) return { error: undefined }
+    if (!options.wait) return { error: undefined, attempts: 0, simulatedMs: 0 }
     const ended = await outcome.promise
+    const went = { attempts: this.#attempts.get(id) ?? 1, simulatedMs: this.#clock.monotonic() - startMs }
+    this.#attempts.delete(id)
     await this.#driving
     if (ended.kind === 'failure') {
       const { failure } = ended
       const stored = errorOf({ id, state: 'FAILURE', error: failure.stored, traceback: failure.traceback })
-      return { error: failure.error instanceof Error ? failure.error : stored }
+      return { ...went, error: failure.error instanceof Error ? failure.error : stored }
     }
-    return { error: undefined }
+    return { ...went, error: undefined }
   }
 
   async backend(): Promise<ResultBackend> {
@@ -173,10 +174,13 @@ export class Eager implements EagerRunner {
     }
     const { execution } = admitted
     if (admitted.kind === 'wait') await this.#clock.sleep(admitted.untilMs - this.#clock.now())
+    const { id } = execution.message
+    const before = this.#attempts.get(id)
+    if (before !== undefined) this.#attempts.set(id, before + 1)
     const outcome = (await executor.run(execution)) ?? { kind: 'ignore' }
     // Back in its queue: it is delivered again, and until then nothing has ended.
     if (outcome.kind === 'reject' && outcome.requeue && execution.acksLate) this.#changed.resolve()
-    else this.#ended(execution.message.id, outcome)
+    else this.#ended(id, outcome)
   }
 
   #ended(id: string, outcome: Outcome): void {

@@ -30,13 +30,18 @@ export function Edges({ columns, left, right }: EdgesProps): ReactNode {
   )
 }
 
-/** Lines below each other in a pane of a fixed width. */
-export function Lines({ lines, columns }: { readonly lines: readonly Painted[]; readonly columns: number }): ReactNode {
+interface LinesProps {
+  readonly lines: readonly Painted[]
+  readonly columns: number
+}
+
+/** Lines below each other in a pane of a fixed width, as one text: none may be wider than the pane. */
+export function Lines({ lines, columns }: LinesProps): ReactNode {
   return (
-    <Box flexDirection="column" width={columns} flexShrink={0} overflow="hidden">
-      {lines.map((line, i) => (
-        <Line key={i} text={line} />
-      ))}
+    <Box width={columns} flexShrink={0} overflow="hidden">
+      <Text wrap="truncate">
+        {lines.length === 0 ? ' ' : lines.map((line) => (line === '' ? ' ' : line)).join('\n')}
+      </Text>
     </Box>
   )
 }

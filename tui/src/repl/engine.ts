@@ -270,7 +270,7 @@ export class Engine {
       const error: EvalError = { kind: 'interrupted', text: `The task goes on: await _ follows it again.` }
       return { error, ...this.#state(ms()), followed: { taskId: result.id, eager } }
     }
-    const note = { taskId: result.id, eager, worker: followed.worker }
+    const note = { taskId: result.id, eager, worker: followed.worker, simulated: result.eager }
     if (followed.kind === 'value')
       return { ...this.#shown(followed.value, request), ...this.#state(ms()), followed: note }
     this.#remember('_error', followed.error)

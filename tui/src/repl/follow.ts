@@ -13,6 +13,7 @@ export interface ReplApp {
 /** AsyncResult and GroupResult, recognised by their brand. */
 export interface FollowableResult {
   readonly id: string
+  readonly eager?: { readonly attempts: number; readonly simulatedMs: number } | undefined
   get(options: { readonly propagate: boolean; readonly signal: AbortSignal }): Promise<unknown>
   state?(): Promise<string>
   meta?(): Promise<{ readonly worker?: string | undefined } | undefined>

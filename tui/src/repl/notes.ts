@@ -8,9 +8,15 @@ export function followNote(followed: FollowNote, ms: number): string {
     : followed.worker === undefined
       ? undefined
       : `worker ${shortWorker(followed.worker)}`
-  return [duration(ms), where, followed.eager ? undefined : followed.taskId.slice(-6)]
+  return [duration(ms), where, simulated(followed), followed.eager ? undefined : followed.taskId.slice(-6)]
     .filter((part) => part !== undefined)
     .join(' · ')
+}
+
+/** `4 attempts, 7 s of simulated time`, where retries or an ETA took some. */
+function simulated({ simulated: went }: FollowNote): string | undefined {
+  if (went === undefined || (went.attempts <= 1 && went.simulatedMs === 0)) return undefined
+  return `${countOf(went.attempts, 'attempt')}, ${Math.round(went.simulatedMs / 100) / 10} s of simulated time`
 }
 
 export function duration(ms: number): string {

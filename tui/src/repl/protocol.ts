@@ -68,6 +68,8 @@ export interface FollowNote {
   readonly taskId: string
   readonly eager: boolean
   readonly worker?: string | undefined
+  /** Of an eager call that was retried or had an ETA. */
+  readonly simulated?: { readonly attempts: number; readonly simulatedMs: number } | undefined
 }
 
 export interface EvalValue {

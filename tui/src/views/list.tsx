@@ -1,12 +1,13 @@
+import { stripVTControlCharacters } from 'node:util'
 import { Box } from 'ink'
 import type { ReactNode } from 'react'
-import { Edges, Line } from '../components/line.tsx'
+import { Lines } from '../components/line.tsx'
 import type { Layout } from '../layout.ts'
-import { type ConsoleState, idOf, type Store } from '../store.ts'
+import type { ConsoleState, Store } from '../store.ts'
 import { type Look, paint, type Painted } from '../ui/paint.ts'
-import { clean, own } from '../ui/text.ts'
+import { clean, own, widthOf } from '../ui/text.ts'
 import { queueHeader, queueRow } from './queues.ts'
-import { type RowText, taskColumns, taskHeader, type TaskPainter } from './tasks.ts'
+import { headWidth, noHead, type RowText, taskColumns, taskHeader, type TaskPainter } from './tasks.ts'
 import { workerHeader, workerRow } from './workers.ts'
 
 export interface ListBodyProps {
@@ -39,7 +40,7 @@ export function ListBody({ store, painter, look, layout }: ListBodyProps): React
     const isSelected = top + i === cursor
     if ('uuid' in row) {
       const marks = { isSelected, isMarked: ui.marks.has(row.uuid), isStale }
-      if (isCards) return { left: painter.card(row, columns, state.nowMs, marks), right: empty(look) }
+      if (isCards) return { head: noHead, left: painter.card(row, columns, state.nowMs, marks), right: noHead }
       return painter.row(row, grid, state.nowMs, marks)
     }
     if ('hostname' in row) {
@@ -48,21 +49,18 @@ export function ListBody({ store, painter, look, layout }: ListBodyProps): React
     }
     return queueRow(row, { columns, look, isSelected })
   })
+  const shown = isCards ? lines : [header, ...lines]
+  if (rows.length === 0) shown.push({ head: noHead, left: emptyText(state, look), right: noHead })
+  const first = kind === 'task' && !isCards && rows.length > 0 ? headWidth : 0
+  const last = isCards ? 0 : widthOf(stripVTControlCharacters(header.right))
+  // A list is three texts, not a box for each row: most of the price of a frame is the number of nodes.
   return (
-    <Box flexDirection="column" width={columns} flexShrink={0} overflow="hidden">
-      {isCards ? undefined : <Edges columns={columns} left={header.left} right={header.right} />}
-      {lines.map(({ left, right }, i) => (
-        <Edges key={idOf(visible[i] ?? visible[0] ?? missing)} columns={columns} left={left} right={right} />
-      ))}
-      {rows.length === 0 ? <Line text={emptyText(state, look)} /> : undefined}
+    <Box width={columns} flexShrink={0} overflow="hidden">
+      {first === 0 ? undefined : <Lines lines={shown.map(({ head }) => head)} columns={first} />}
+      <Lines lines={shown.map(({ left }) => left)} columns={columns - first - (rows.length === 0 ? 0 : last)} />
+      {last === 0 || rows.length === 0 ? undefined : <Lines lines={shown.map(({ right }) => right)} columns={last} />}
     </Box>
   )
-}
-
-const missing = { name: '', ready: 0, held: 0, parked: 0 }
-
-function empty(look: Look): Painted {
-  return paint(clean(''), 'plain', look)
 }
 
 /** What an empty list says: why it is empty and what to do about it. */

@@ -3,7 +3,7 @@ import type { QueueView } from '../store.ts'
 import { age, count } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted } from '../ui/paint.ts'
 import { type Clean, clean, cut, fit, own, widthOf } from '../ui/text.ts'
-import { type DetailOptions, labelled, type RowText } from './tasks.ts'
+import { type DetailOptions, labelled, noHead, type RowText } from './tasks.ts'
 
 const titles = [
   { title: clean('READY'), width: 6 },
@@ -19,7 +19,7 @@ export function queueHeader(columns: number, look: Look): RowText {
       .map(({ title, width }) => fit(title, width, 'right'))
       .join(' ')}`,
   )
-  return { left: paint(clean('  QUEUE'), 'dim', look), right: paint(right, 'dim', look) }
+  return { head: noHead, left: paint(clean('  QUEUE'), 'dim', look), right: paint(right, 'dim', look) }
 }
 
 export function queueRow(
@@ -42,11 +42,19 @@ export function queueRow(
   const room = columns - widthOf(right)
   const left = own`${isSelected ? clean('> ') : clean('  ')}${clean(queue.name)}`
   if (isSelected) {
-    const whole = own`${fit(left, room, 'left', look.glyphs.ellipsis)}${right}`
-    return { left: paint(whole, look.colour ? 'inverse' : 'bold', look), right: paint(clean(''), 'plain', look) }
+    const style = look.colour ? 'inverse' : 'bold'
+    return {
+      head: noHead,
+      left: paint(fit(left, room, 'left', look.glyphs.ellipsis), style, look),
+      right: paint(right, style, look),
+    }
   }
   const style = isForgotten(queue) ? 'bad' : 'plain'
-  return { left: paint(cut(left, room, look.glyphs.ellipsis), style, look), right: paint(right, style, look) }
+  return {
+    head: noHead,
+    left: paint(cut(left, room, look.glyphs.ellipsis), style, look),
+    right: paint(right, style, look),
+  }
 }
 
 export function queueDetail(queue: QueueView, cluster: ClusterState, options: DetailOptions): readonly Painted[] {

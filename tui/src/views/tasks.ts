@@ -4,11 +4,16 @@ import { age, runtime, shortId, shortMoment } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted, styleOfState } from '../ui/paint.ts'
 import { type Clean, clean, cleanLines, cut, fit, own, widthOf, wrap } from '../ui/text.ts'
 
-/** A row: what stands at its left and at its right end. */
+/** A row: its state, then what stands at its left and at its right end; each no wider than its column. */
 export interface RowText {
+  /** `headWidth` columns in a list of tasks; empty elsewhere. */
+  readonly head: Painted
   readonly left: Painted
   readonly right: Painted
 }
+
+/** The head of rows that have none. */
+export const noHead = '' as Painted
 
 export interface RowMarks {
   readonly isSelected: boolean
@@ -34,6 +39,8 @@ export interface TaskColumns {
 }
 
 const stateWidth = 9
+/** Cursor, mark and state: a column of its own, as its glyphs take longer to measure than plain ASCII. */
+export const headWidth = stateWidth + 2
 const idWidth = 8
 const rightColumns: readonly (Column & { readonly drop: number })[] = [
   { title: clean('WORKER'), width: 12, sort: 'worker', drop: 2, text: ({ worker = '' }) => clean(worker) },
@@ -78,14 +85,14 @@ export function taskHeader(columns: TaskColumns, sort: Sort, look: Look): RowTex
   const mark = look.glyphs.down
   const title = (text: string, key: Sort | undefined): Clean => clean(key === sort ? `${text}${mark}` : text)
   const left = [
-    own`  ${fit(title('STATE', 'state'), stateWidth)}`,
     fit(title('NAME', 'name'), columns.nameWidth),
     fit(clean('ID'), idWidth),
     columns.argsWidth > 0 ? clean('ARGS') : clean(''),
   ]
   const right = columns.right.map((column) => fit(title(column.title, column.sort), column.width, column.align))
   return {
-    left: paint(clean(left.join(' ').trimEnd()), 'dim', look),
+    head: paint(own`  ${fit(title('STATE', 'state'), stateWidth)}`, 'dim', look),
+    left: paint(clean(` ${left.join(' ').trimEnd()}`), 'dim', look),
     right: paint(clean(` ${right.join(' ')}`), 'dim', look),
   }
 }
@@ -123,17 +130,17 @@ export class TaskPainter {
     const head = own`${sign}${isMarked && isSelected ? clean('*') : clean(' ')}${state}`
     if (isSelected) {
       // Inverse to the edge: the fill must be inside the styled run.
-      const room = columns.columns - widthOf(right)
-      const whole = own`${fit(own`${head}${rest}`, room, 'left', ellipsis)}${right}`
+      const room = columns.columns - headWidth - widthOf(right)
+      const style = look.colour ? 'inverse' : 'bold'
       return {
-        left: look.colour ? paint(whole, 'inverse', look) : paint(whole, 'bold', look),
-        right: paint(clean(''), 'plain', look),
+        head: paint(head, style, look),
+        left: paint(fit(rest, room, 'left', ellipsis), style, look),
+        right: paint(right, style, look),
       }
     }
     return {
-      left: isStale
-        ? paint(clean(`${head}${rest.trimEnd()}`), 'stale', look)
-        : join(paint(head, styleOfState(task.state), look), paint(clean(rest.trimEnd()), 'plain', look)),
+      head: paint(head, isStale ? 'stale' : styleOfState(task.state), look),
+      left: paint(clean(rest.trimEnd()), isStale ? 'stale' : 'plain', look),
       right: paint(right, 'dim', look),
     }
   }

@@ -3,7 +3,7 @@ import type { Inspected } from '../store.ts'
 import { age, count, shortMoment } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted } from '../ui/paint.ts'
 import { type Clean, clean, cut, fit, own, widthOf, wrap } from '../ui/text.ts'
-import { type DetailOptions, labelled, type RowText } from './tasks.ts'
+import { type DetailOptions, labelled, noHead, type RowText } from './tasks.ts'
 
 const numbers = [
   { title: clean('BUSY'), width: 7 },
@@ -21,6 +21,7 @@ export function workerHeader(columns: number, look: Look): RowText {
       .join(' ')}`,
   )
   return {
+    head: noHead,
     left: paint(own`  ${fit(clean('STATE'), stateWidth)} WORKER`, 'dim', look),
     right: paint(right, 'dim', look),
   }
@@ -56,10 +57,15 @@ export function workerRow(
   const room = columns - widthOf(right)
   const left = own`${isSelected ? clean('> ') : clean('  ')}${fit(workerState(worker, nowMs, look), stateWidth)} ${clean(worker.hostname)}`
   if (isSelected) {
-    const whole = own`${fit(left, room, 'left', look.glyphs.ellipsis)}${right}`
-    return { left: paint(whole, look.colour ? 'inverse' : 'bold', look), right: paint(clean(''), 'plain', look) }
+    const style = look.colour ? 'inverse' : 'bold'
+    return {
+      head: noHead,
+      left: paint(fit(left, room, 'left', look.glyphs.ellipsis), style, look),
+      right: paint(right, style, look),
+    }
   }
   return {
+    head: noHead,
     left: paint(cut(left, room, look.glyphs.ellipsis), alive ? 'plain' : 'stale', look),
     right: paint(right, alive ? 'plain' : 'stale', look),
   }
