@@ -65,6 +65,17 @@ async function setUp(options: { enabled?: boolean } = {}) {
 }
 
 describe('EventDispatcher', () => {
+  test('an event that comes in the moment in which the sending ends is sent, too', async () => {
+    const { events, seen } = await setUp()
+    events.emit(started('a'))
+    await events.flush()
+
+    events.emit(started('b'))
+    await turn()
+
+    expect(seen()).toEqual([['a'], ['b']])
+  })
+
   test('sends the task events of one turn as one message', async () => {
     const { events, seen, transport } = await setUp()
 

@@ -300,6 +300,51 @@ describe('what is not read', () => {
   })
 })
 
+describe('source that means harm', () => {
+  const app = "import { app } from './app.ts'\n"
+
+  test('a text that doubles itself is a dynamic name', async () => {
+    const lines = Array.from({ length: 64 }, (_, i) => `const a${i + 1} = a${i} + a${i}\n`).join('')
+    const text = `${app}const a0 = 'x'\n${lines}export const t = app.task(a64, () => 0)\n`
+
+    const scanner = await folderOf({ 'app.ts': appText, 'tasks.ts': text }).scan()
+
+    expect(scanner.snapshot().tasks).toMatchObject([{ naming: 'dynamic' }])
+  })
+
+  test('a tower of references ends, and so does one of brackets', async () => {
+    const lines = Array.from({ length: 20_000 }, (_, i) => `const a${i + 1} = a${i}\n`).join('')
+    const files = {
+      'app.ts': appText,
+      'references.ts': `${app}const a0 = 'x'\n${lines}export const t = app.task(a20000, () => 0)\n`,
+      'sums.ts': `${app}export const t = app.task(${"'x' + ".repeat(20_000)}'x', () => 0)\n`,
+      'brackets.ts': `${app}export const t = ${'['.repeat(5_000)}1\n`,
+      'tasks.ts': taskText('one'),
+    }
+
+    const scanner = await folderOf(files).scan()
+
+    expect(names(scanner.snapshot())).toContain('one')
+  })
+
+  test('names that every object has are names like any other', async () => {
+    const text = `${app}import { constructor, __proto__ as p, toString } from './names.ts'
+export const one = app.task(constructor, (constructor: string, __proto__: number) => 0)
+export const two = app.task(toString, { __proto__: { bind: true }, constructor: 1 }, (x: string) => 0)
+export const three = app.task(p, () => 0)
+`
+    const names = "export const constructor = 'made'\n"
+
+    const scanner = await folderOf({ 'app.ts': appText, 'names.ts': names, 'tasks.ts': text }).scan()
+
+    expect(scanner.snapshot().tasks).toMatchObject([
+      { name: 'made', signature: 'made(constructor: string, __proto__: number)' },
+      { naming: 'dynamic', options: { constructor: 1 } },
+      { naming: 'dynamic' },
+    ])
+  })
+})
+
 describe('the cache', () => {
   const files = { 'app.ts': appText, 'one.ts': taskText('one'), 'two.ts': taskText('two'), 'dull.ts': 'export {}\n' }
 

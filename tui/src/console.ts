@@ -32,10 +32,11 @@ export async function runConsole(options: ConsoleOptions): Promise<number> {
   const { stdout } = terminal
   const clock = systemClock
   const exit = Promise.withResolvers<number>()
-  let ink: Instance | undefined
   let attached: Attached | undefined
+  // Ink exists only later; until then nothing of the terminal has been changed.
+  const live: { ink?: Instance } = {}
   const release = guard((code, message) => {
-    ink?.unmount()
+    live.ink?.unmount()
     if (message !== undefined) process.stderr.write(`${message}\n`)
     process.exit(code)
   })
@@ -50,6 +51,7 @@ export async function runConsole(options: ConsoleOptions): Promise<number> {
         project = undefined
         throw error
       })
+      if (found.problem !== undefined) session.note(own`tq-tui`, clean(found.problem))
       return { app: openProject(found, loggerInto(session)), place: found.place }
     },
   })
@@ -78,7 +80,7 @@ export async function runConsole(options: ConsoleOptions): Promise<number> {
   const started = session.start()
   const { mount } = await withLightInk(() => import('./mount.tsx'))
   let frameMs = 5
-  ink = mount(terminal, {
+  const ink = mount(terminal, {
     store,
     controller,
     look,
@@ -91,6 +93,7 @@ export async function runConsole(options: ConsoleOptions): Promise<number> {
       session.intervalMs = Math.max(100, Math.min(500, 20 * frameMs))
     },
   })
+  live.ink = ink
   const tick = clock.interval(1000, () => tickIfSeen(store, clock.now()))
   void started.then(() => options.onReady?.((command, answer, kind) => session.note(command, answer, kind)))
   const code = await exit.promise

@@ -387,7 +387,9 @@ export class ConsoleController {
   // Commands tell how they went in the command log themselves.
   #run(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      this.#ports.commands.note(own`tq-tui`, clean(error instanceof Error ? error.message : String(error)), { failed: true })
+      this.#ports.commands.note(own`tq-tui`, clean(error instanceof Error ? error.message : String(error)), {
+        failed: true,
+      })
     })
   }
 }

@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs'
+import { existsSync, fstatSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { linesOf, PlainLoop } from './repl/plain-loop.ts'
 import type { StartOptions } from './repl/protocol.ts'
@@ -65,6 +65,11 @@ async function runConsole(argv: readonly string[], isTerminal: boolean): Promise
   const { lookOf } = await import('./ui/paint.ts')
   const look = lookOf(process.env, flags)
   const project = { cwd: resolve(flags.cwd), app: flags.app, broker: flags.broker }
+  if (!existsSync(project.cwd)) {
+    process.stderr.write(`There is no folder ${project.cwd}: --cwd is to name the project's.\n`)
+    process.exitCode = 2
+    return
+  }
   if (!isTerminal || flags.snapshot === true || flags.json === true || flags.follow === true) {
     const { runSnapshot } = await import('./snapshot.ts')
     // A reader that has gone (`| head -1`) is no reason to crash.

@@ -1,10 +1,10 @@
 import { fork } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { extname, resolve } from 'node:path'
+import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger, SettingsInput } from 'tq-runtime'
 import { Tq } from 'tq-runtime'
-import { type AppPlace, findApp } from 'tq-runtime/loader'
+import { type AppPlace, findApp, projectFolder } from 'tq-runtime/loader'
 
 export interface ProjectOptions {
   readonly cwd: string
@@ -20,6 +20,8 @@ export interface Project {
   /** Undefined where none was found; then there are no tasks to start a worker for. */
   readonly place: AppPlace | undefined
   readonly cwd: string
+  /** Why there is no place. */
+  readonly problem: string | undefined
 }
 
 /**
@@ -29,21 +31,23 @@ export interface Project {
 export async function findProject(options: ProjectOptions): Promise<Project> {
   const cwd = resolve(options.cwd)
   const { env } = process
+  let problem: string | undefined
   const place = await findApp(options.app, cwd, env).catch((error: unknown) => {
     if (options.app !== undefined) throw error
+    problem = error instanceof Error ? error.message : String(error)
     return undefined
   })
   const isKnown = (options.broker ?? env['TQ_BROKER_URL'] ?? env['TQ_DB']) !== undefined
   const asked = place === undefined || isKnown ? {} : await settingsOf(place, cwd)
   const settings = options.broker === undefined ? asked : { ...asked, brokerUrl: options.broker }
-  return { settings, place, cwd }
+  return { settings, place, cwd, problem }
 }
 
 /** An app of our own on the project's broker. */
 export function openProject({ settings, place, cwd }: Project, logger: Logger): Tq {
   const app = new Tq('tq-tui', { ...settings, logger })
   // Where `.tq/` belongs: beside the package.json nearest to this file.
-  app.file = place?.file ?? `${cwd}/package.json`
+  app.file = place?.file ?? join(projectFolder(cwd), 'package.json')
   return app
 }
 

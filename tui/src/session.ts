@@ -121,6 +121,8 @@ export class ConsoleSession {
       if (signal.aborted) return
       if (state === 'ready') {
         this.#live(broker)
+        // Workers may have been started anew meanwhile, with their events off.
+        this.#asked.clear()
         this.#background(this.#meetWorkers(app))
       } else if (state === 'lost') this.#lost(cause, undefined)
     })
@@ -173,6 +175,7 @@ export class ConsoleSession {
     const app = this.#app
     if (app === undefined) return
     const { cluster } = this.#store.get()
+    for (const { type, hostname } of events) if (type === 'worker-online') this.#asked.delete(hostname)
     if ([...cluster.workers.keys()].some((hostname) => !this.#asked.has(hostname)))
       this.#background(this.#meetWorkers(app))
     if (events.some(({ type }) => type === 'task-sent')) this.#background(this.#ensureWorker(app))

@@ -121,6 +121,8 @@ export class EventDispatcher implements EventSink {
     if (this.#buffer.length === 0) return
     this.#sending = this.#sendAll().finally(() => {
       this.#sending = undefined
+      // What was emitted after the last look at the buffer and before this moment: nobody else would send it.
+      if (this.#buffer.length > 0 && !this.#retry && !(this.#closed && this.#failing)) this.#kick()
     })
   }
 

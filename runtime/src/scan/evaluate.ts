@@ -41,6 +41,10 @@ interface Known {
 }
 
 const unknown: Value = { t: 'unknown' }
+// Source is anybody's: neither a tower of references nor a text that doubles itself may stop the scanner.
+const deepest = 300
+const mostSteps = 20_000
+const longestText = 1000
 const library = /^tq-runtime(?:\/testing)?$/
 const appMethods: ReadonlySet<string> = new Set(['task', 'external', 'sendTask', 'signature'])
 const appMakers: ReadonlySet<string> = new Set(['Tq', 'TqApp'])
@@ -54,6 +58,9 @@ export class Evaluator {
   readonly #memory = new Map<string, Map<string, Known>>()
   readonly #busy = new Set<string>()
   #files: Set<string> | undefined
+  #depth = 0
+  #spent = 0
+  #cycles = 0
 
   constructor(summaries: Summaries) {
     this.#of = summaries
@@ -91,6 +98,17 @@ export class Evaluator {
   }
 
   #eval(file: string, expr: Expr): Value {
+    if (this.#depth === 0) this.#spent = 0
+    if (this.#depth >= deepest || this.#spent++ > mostSteps) return unknown
+    this.#depth++
+    try {
+      return this.#evalOne(file, expr)
+    } finally {
+      this.#depth--
+    }
+  }
+
+  #evalOne(file: string, expr: Expr): Value {
     switch (expr.k) {
       case 'literal':
         return { t: 'constant', v: expr.v }
@@ -140,7 +158,7 @@ export class Evaluator {
     if (expr.k === 'import') return this.#import(file, expr.from, expr.name)
     if (expr.k === 'prop') return this.#property(this.#evalType(file, expr.of), expr.name)
     if (expr.k !== 'ref') return unknown
-    const bound = this.#of.summary(file)?.bindings[expr.to]
+    const bound = own(this.#of.summary(file)?.bindings, expr.to)
     if (bound?.k === 'import') return this.#import(file, bound.from, bound.name)
     return bound?.k === 'class' ? this.#eval(file, bound) : unknown
   }
@@ -160,7 +178,7 @@ export class Evaluator {
 
   #binding(file: string, key: string): Value {
     return this.#remember(file, `.${key}`, () => {
-      const bound = this.#of.summary(file)?.bindings[key]
+      const bound = own(this.#of.summary(file)?.bindings, key)
       return bound ? this.#eval(file, bound) : unknown
     })
   }
@@ -169,9 +187,9 @@ export class Evaluator {
     return this.#remember(file, `>${name}`, () => {
       const summary = this.#of.summary(file)
       if (!summary) return unknown
-      const own = summary.exports[name]
-      if (own)
-        return own.k === 'import' && own.typeOnly ? this.#import(file, own.from, own.name) : this.#eval(file, own)
+      const named = own(summary.exports, name)
+      if (named?.k === 'import' && named.typeOnly) return this.#import(file, named.from, named.name)
+      if (named) return this.#eval(file, named)
       const whole = summary.exports['=']
       if (whole) {
         const value = this.#eval(file, whole)
@@ -200,13 +218,18 @@ export class Evaluator {
       return known.value
     }
     const id = `${file}${key}`
-    if (this.#busy.has(id)) return unknown
+    if (this.#busy.has(id)) {
+      this.#cycles++
+      return unknown
+    }
+    const cycles = this.#cycles
     this.#busy.add(id)
     const files = new Set<string>([file])
     this.#files = files
     try {
       const value = evaluate()
-      if (this.#busy.size === 1 || value.t !== 'unknown') {
+      // Within a cycle the answer depends on where it was entered.
+      if (this.#busy.size === 1 || this.#cycles === cycles || value.t !== 'unknown') {
         const own = this.#memory.get(file) ?? new Map<string, Known>()
         this.#memory.set(file, own.set(key, { value, files }))
       }
@@ -320,6 +343,7 @@ export class Evaluator {
       const value = this.#eval(file, part)
       if (value.t !== 'constant') return unknown
       text += String(value.v)
+      if (text.length > longestText) return unknown
       mutable ||= value.mutable === true
     }
     return { t: 'constant', v: text, ...(mutable && { mutable }) }
@@ -329,6 +353,7 @@ export class Evaluator {
     if (left.t !== 'constant' || right.t !== 'constant') return unknown
     const numbers = typeof left.v === 'number' && typeof right.v === 'number'
     const v = numbers ? Number(left.v) + Number(right.v) : `${String(left.v)}${String(right.v)}`
+    if (typeof v === 'string' && v.length > longestText) return unknown
     return { t: 'constant', v, ...((left.mutable ?? right.mutable) && { mutable: true }) }
   }
 }
@@ -338,6 +363,11 @@ export function meets(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   const [small, large] = a.size < b.size ? [a, b] : [b, a]
   for (const one of small) if (large.has(one)) return true
   return false
+}
+
+/** What a record itself holds: names are anybody's choice, `constructor` too. */
+function own<T>(record: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
+  return record && Object.hasOwn(record, key) ? record[key] : undefined
 }
 
 function isSame(a: Value, b: Value): boolean {

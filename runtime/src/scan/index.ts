@@ -1,3 +1,4 @@
+export { ScanError } from '../core/errors.ts'
 export { ScanClient, type ScanClientOptions } from './scan-client.ts'
 export { type FileEvent, Scanner, type ScannerOptions } from './scanner.ts'
 export type {

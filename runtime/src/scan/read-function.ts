@@ -40,7 +40,7 @@ function readParameter(ts: Typescript, file: TS.SourceFile, node: TS.ParameterDe
     : ts.isObjectBindingPattern(node.name)
       ? `{ ${namesIn(ts, node.name)} }`
       : `[${namesIn(ts, node.name)}]`
-  const doc = docs.parameters[name]
+  const doc = Object.hasOwn(docs.parameters, name) ? docs.parameters[name] : undefined
   const type = node.type ? textOf(node.type, file) : (doc?.type ?? literalType(ts, node.initializer))
   const optional = node.questionToken !== undefined || node.initializer !== undefined || doc?.optional === true
   return {

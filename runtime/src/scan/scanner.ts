@@ -182,8 +182,9 @@ export class Scanner {
       for (const file of queue) this.#link(file, before)
       const woken = this.#workspace.addAliases(this.#newAliases(queue))
       queue = new Set(woken)
-      // Files that were asked before an alias was known.
+      // Files that were asked before an alias was known, and those that asked.
       if (woken.length > 0) this.#forget(queue, queue)
+      for (const [file, { files }] of this.#linked) if (meets(new Set(woken), files)) queue.add(file)
     }
     this.#generation++
     return this.#diff(before)

@@ -144,7 +144,8 @@ export interface Diagnostic {
 /** A file that was not read. */
 export interface SkippedFile {
   readonly file: string
-  readonly reason: 'too-large' | 'minified' | 'unreadable'
+  /** `too-deep`: nested so deeply that it cannot be walked. */
+  readonly reason: 'too-large' | 'minified' | 'unreadable' | 'too-deep'
   readonly bytes: number
 }
 

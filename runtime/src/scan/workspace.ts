@@ -138,7 +138,7 @@ export class Workspace {
     const entry = this.#entries.get(file)
     if (!entry || entry.summary || entry.skipped) return entry?.summary
     const text = this.#textOf(file, entry)
-    if (text !== undefined) entry.summary = this.#parse(file, text)
+    if (text !== undefined) this.#read(file, entry, text)
     return entry.summary
   }
 
@@ -148,15 +148,16 @@ export class Workspace {
     for (const word of words) if (/^[\w$]+$/.test(word)) this.#aliases.add(word)
     if (this.#aliases.size === before) return []
     const all = [...this.#aliases].map((word) => word.replaceAll('$', '\\$')).join('|')
-    this.#aliasPattern = new RegExp(`(?<![\\w$])(?:${all})(?![\\w$])`)
+    // Called, or named in an import or export.
+    this.#aliasPattern = new RegExp(`(?<![\\w$])(?:${all})(?=\\s*(?:[(<,}]|as\\b))`)
     const woken: string[] = []
     for (const [file, entry] of this.#entries) {
       if (entry.interesting || entry.skipped) continue
       const text = this.#textOf(file, entry, this.#aliasPattern)
       if (text === undefined || !this.#aliasPattern.test(text)) continue
-      entry.interesting = true
-      entry.summary ??= this.#parse(file, text)
-      woken.push(file)
+      if (!entry.summary) this.#read(file, entry, text)
+      entry.interesting = entry.summary !== undefined
+      if (entry.interesting) woken.push(file)
     }
     return woken
   }
@@ -268,12 +269,24 @@ export class Workspace {
     if (read.kind === 'skipped') entry.skipped = read.reason
     if (read.kind !== 'text') return
     entry.interesting = true
-    entry.summary = this.#parse(file, read.text)
+    this.#read(file, entry, read.text)
   }
 
-  #parse(file: string, text: string): FileSummary {
+  #read(file: string, entry: Entry, text: string): void {
+    const summary = this.#parse(file, text)
+    if (summary) entry.summary = summary
+    else this.#skip(entry, 'too-deep')
+  }
+
+  /** Undefined for a tower of brackets that no stack is deep enough for. */
+  #parse(file: string, text: string): FileSummary | undefined {
     this.counts.parsed++
-    return this.#parser.parse(file, text)
+    try {
+      return this.#parser.parse(file, text)
+    } catch (error) {
+      if (error instanceof RangeError) return undefined
+      throw error
+    }
   }
 
   #update(file: string, entry: Entry, text: string, appeared: boolean): FileChange {
@@ -290,6 +303,10 @@ export class Workspace {
       return { file, surface: appeared, appeared }
     }
     const summary = this.#parse(file, text)
+    if (!summary) {
+      this.#skip(entry, 'too-deep')
+      return { file, surface: before !== undefined, appeared }
+    }
     if (before && lostSomething(before, summary)) {
       entry.stale = true
       return { file, surface: false, appeared }

@@ -96,8 +96,8 @@ class LiteralReader {
       if (this.#take('}')) return Object.fromEntries(entries)
       if (!isOpen) throw this.#refuse()
       const key = this.value(depth + 1)
-      if (!this.#take(':') || typeof key === 'object') throw this.#refuse()
-      entries.push([String(key), this.value(depth + 1)])
+      if (!this.#take(':') || (typeof key !== 'string' && typeof key !== 'number')) throw this.#refuse()
+      entries.push([`${key}`, this.value(depth + 1)])
       isOpen = this.#take(',')
     }
   }

@@ -135,6 +135,36 @@ describe('tq-tui in a terminal', () => {
     expect(await session.exitCode).toBe(0)
   }, 60_000)
 
+  test('the REPL is a view: it sends a task, and Esc comes back to the list that shows it', async () => {
+    const pty = await started({ args: [] })
+    await pty.until('1 worker', 30_000)
+
+    pty.type('0')
+    await pty.until('embedded>', 30_000)
+    pty.type('add.delay(40, 2)\r')
+    await pty.until(/^42 .*worker tq-/mu, 30_000)
+    pty.type('\u001b')
+    await pty.until(/✓ OK {6}math\.add/u)
+    pty.type('q')
+
+    expect(await pty.exitCode).toBe(0)
+  }, 60_000)
+
+  test('dev has a worker that is started anew when a file changes', async () => {
+    const pty = await started({ args: ['dev'] })
+    await pty.until(/tq worker {2}tq-\d+@\S+ is ready/u, 30_000)
+
+    project.write('src/app.ts', appText.replace('x + y', 'x * y'))
+    await pty.until(/\(src\/app\.ts changed\) {2}tq-\d+@\S+ is ready/u, 30_000)
+    const app = client()
+    const product = await (await app.sendTask('math.add', [6, 7])).get({ timeout: 20_000 })
+    await app.close()
+    pty.type('q')
+
+    expect(product).toBe(42)
+    expect(await pty.exitCode).toBe(0)
+  }, 60_000)
+
   test('the broker may be said in the code: a child tells it, and its password is never shown', async () => {
     project.write(
       'src/app.ts',

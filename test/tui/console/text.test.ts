@@ -1,4 +1,3 @@
-/* oxlint-disable no-control-regex -- control characters are what is tested */
 import fc from 'fast-check'
 import stringWidth from 'string-width'
 import { describe, expect, test } from 'vitest'

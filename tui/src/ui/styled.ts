@@ -1,6 +1,6 @@
+/* oxlint-disable no-control-regex -- styles are what is looked for */
 import stringWidth from 'string-width'
 
-// oxlint-disable-next-line no-control-regex -- styles are what is looked for
 const style = /(\u001b\[[\d;]*m)/u
 
 /** The last `limit` rows of styled lines, each broken where the terminal ends; a style goes on in the next row. */

@@ -1,4 +1,4 @@
-/* oxlint-disable no-control-regex -- control characters are the subject of this file */
+/* oxlint-disable no-control-regex, no-misleading-character-class -- control and combining characters are the subject of this file */
 import stringWidth from 'string-width'
 
 declare const cleanMark: unique symbol

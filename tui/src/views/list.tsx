@@ -49,16 +49,16 @@ export function ListBody({ store, painter, look, layout }: ListBodyProps): React
     }
     return queueRow(row, { columns, look, isSelected })
   })
+  if (rows.length === 0) return <Lines lines={[emptyText(state, look)]} columns={columns} />
   const shown = isCards ? lines : [header, ...lines]
-  if (rows.length === 0) shown.push({ head: noHead, left: emptyText(state, look), right: noHead })
-  const first = kind === 'task' && !isCards && rows.length > 0 ? headWidth : 0
-  const last = isCards ? 0 : widthOf(stripVTControlCharacters(header.right))
+  const first = kind === 'task' && !isCards ? headWidth : 0
+  const last = kind === 'task' && isCards ? 0 : widthOf(stripVTControlCharacters(header.right))
   // A list is three texts, not a box for each row: most of the price of a frame is the number of nodes.
   return (
     <Box width={columns} flexShrink={0} overflow="hidden">
       {first === 0 ? undefined : <Lines lines={shown.map(({ head }) => head)} columns={first} />}
-      <Lines lines={shown.map(({ left }) => left)} columns={columns - first - (rows.length === 0 ? 0 : last)} />
-      {last === 0 || rows.length === 0 ? undefined : <Lines lines={shown.map(({ right }) => right)} columns={last} />}
+      <Lines lines={shown.map(({ left }) => left)} columns={columns - first - last} />
+      {last === 0 ? undefined : <Lines lines={shown.map(({ right }) => right)} columns={last} />}
     </Box>
   )
 }
