@@ -2,7 +2,7 @@ import { systemClock } from 'tq-runtime'
 import { isAlive, type TaskView, type WorkerView } from 'tq-runtime/monitor'
 import { findProject, openProject, type ProjectOptions } from './project-app.ts'
 import { ConsoleSession } from './session.ts'
-import { type ConsoleState, newState, type QueueView, Store } from './store.ts'
+import { type ConsoleState, isListed, newState, type QueueView, Store } from './store.ts'
 import { age, count, runtime } from './ui/figures.ts'
 import type { Look } from './ui/paint.ts'
 import { type Clean, clean, fit, own, widthOf } from './ui/text.ts'
@@ -76,7 +76,9 @@ function asJson(state: ConsoleState): object {
   const { cluster, connection, nowMs } = state
   return {
     broker: connection.broker,
-    workers: [...cluster.workers.values()].map((worker) => workerJson(worker, state)),
+    workers: [...cluster.workers.values()]
+      .filter((worker) => isListed(worker, nowMs))
+      .map((worker) => workerJson(worker, state)),
     queues: state.queues,
     counts: cluster.counts,
     tasks: [...cluster.tasks.values()].reverse().map(taskJson),
@@ -125,14 +127,16 @@ function asText(state: ConsoleState, look: Look): string {
     own`tq ${connection.broker}`,
     table(
       ['WORKER', 'STATE', 'BUSY', 'DONE', 'PID', 'SEEN'],
-      [...cluster.workers.values()].map((worker) => [
-        clean(worker.hostname),
-        workerState(worker, nowMs, look),
-        own`${worker.active}`,
-        count(worker.processed),
-        own`${worker.pid}`,
-        age(nowMs - worker.lastSeenMs),
-      ]),
+      [...cluster.workers.values()]
+        .filter((worker) => isListed(worker, nowMs))
+        .map((worker) => [
+          clean(worker.hostname),
+          workerState(worker, nowMs, look),
+          own`${worker.active}`,
+          count(worker.processed),
+          own`${worker.pid}`,
+          age(nowMs - worker.lastSeenMs),
+        ]),
     ),
     table(
       ['QUEUE', 'READY', 'HELD', 'PARKED', 'WORKERS'],

@@ -315,13 +315,18 @@ export class Store {
   }
 }
 
+/** Whether a worker is still spoken of: it lives, or has not been gone for long. */
+export function isListed(worker: WorkerView, nowMs: number): boolean {
+  return nowMs - worker.lastSeenMs < goneMs
+}
+
 function rowsOf(state: ConsoleState, cluster: ClusterState, view: ListName): Rows {
   const { ui, nowMs } = state
   const filter = parseFilter(ui.filter)
   switch (view) {
     case 'workers': {
       const rows = [...cluster.workers.values()]
-        .filter((worker) => nowMs - worker.lastSeenMs < goneMs)
+        .filter((worker) => isListed(worker, nowMs))
         .filter((worker) =>
           matches(
             filter,

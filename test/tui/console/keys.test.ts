@@ -36,6 +36,16 @@ describe('keys of the console', () => {
     expect(one.store.rows().rows).toHaveLength(7)
   })
 
+  test('the cursor of the terminal stands where the filter is typed', async () => {
+    const one = console_({ columns: 80, rows: 24 })
+
+    await one.type('/mail')
+    expect(one.screen.cursor()).toEqual({ x: 5, y: 22 })
+    await one.type('\u001b[D')
+
+    expect(one.screen.cursor()).toEqual({ x: 4, y: 22 })
+  })
+
   test('Esc while the filter is typed puts back the one before', async () => {
     const one = console_()
     await one.type('/mail\r')

@@ -141,7 +141,12 @@ describe('tq-tui in a terminal', () => {
 
     pty.type('0')
     await pty.until('embedded>', 30_000)
-    pty.type('add.delay(40, 2)\r')
+    pty.type('add.delay(40, 2)')
+    await pty.until(
+      (screen) =>
+        screen.lines()[screen.cursor().y]?.startsWith('embedded> add.delay') === true && screen.cursor().x === 26,
+    )
+    pty.type('\r')
     await pty.until(/^42 .*worker tq-/mu, 30_000)
     pty.type('\u001b')
     await pty.until(/✓ OK {6}math\.add/u)

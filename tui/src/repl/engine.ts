@@ -182,11 +182,9 @@ export class Engine {
     if (app === undefined || app.eager) return Promise.resolve(undefined)
     this.#worker ??= app.ensureWorker().then(
       ({ started, hostname }) => {
-        const text = started
-          ? `worker ${shortWorker(hostname)} started (ephemeral)`
-          : hostname === ''
-            ? ''
-            : `worker ${shortWorker(hostname)}`
+        // A worker that somebody else started is there, but not known by name.
+        const name = hostname === undefined ? '' : `worker ${shortWorker(hostname)}`
+        const text = started ? `${name} started (ephemeral)` : name
         this.#ports.send({ event: 'worker', text })
         return text
       },

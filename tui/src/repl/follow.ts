@@ -6,7 +6,7 @@ export interface ReplApp {
   eager: boolean
   tasks(): readonly unknown[]
   brokerName(): string
-  ensureWorker(): Promise<{ readonly started: boolean; readonly hostname: string }>
+  ensureWorker(): Promise<{ readonly started: boolean; readonly hostname: string | undefined }>
   close(): Promise<void>
 }
 

@@ -67,11 +67,16 @@ export function wrap(text: Clean, width: number, limit = 1000): readonly Clean[]
     if (taken === rest.length) break
     const space = rest.lastIndexOf(' ', taken)
     const end = space > (taken * 2) / 3 ? space + 1 : taken
-    lines.push(rest.slice(0, end).trimEnd() as Clean)
+    lines.push(within(rest.slice(0, end).trimEnd(), room))
     rest = rest.slice(end)
   }
-  if (lines.length < limit) lines.push(rest as Clean)
+  if (lines.length < limit) lines.push(within(rest, room))
   return lines
+}
+
+/** One grapheme can be wider than a narrow pane. */
+function within(line: string, room: number): Clean {
+  return (widthOf(line) > room ? '…' : line) as Clean
 }
 
 /** Columns of a clean text. */

@@ -28,7 +28,6 @@ export function ConsoleView(props: ConsoleViewProps): ReactNode {
   const { store, controller, look } = props
   const state = useSyncExternalStore(store.subscribe, store.get)
   const { columns, rows } = useWindowSize()
-  const { setCursorPosition } = useCursor()
   useLayoutEffect(() => {
     const { size } = store.get()
     if (size.columns !== columns || size.rows !== rows) store.dispatch({ on: 'resize', size: { columns, rows } })
@@ -47,9 +46,6 @@ export function ConsoleView(props: ConsoleViewProps): ReactNode {
   const banner = bannerLine(state, look)
   const command = commandLine(state, look)
   const repl = ui.view === 'repl' ? controller.repl : undefined
-  if (repl === undefined) {
-    setCursorPosition(command.cursor === undefined ? undefined : { x: command.cursor, y: layout.height - 1 })
-  }
   return (
     <Box flexDirection="column" width={columns} height={layout.height} overflow="hidden">
       <Edges columns={columns} left={header.left} right={header.right} />
@@ -66,6 +62,7 @@ export function ConsoleView(props: ConsoleViewProps): ReactNode {
         <Line text={repl === undefined ? hintsLine(state, controller.place(), look) : replHints(repl, look)} />
       ) : undefined}
       <Line text={command.text} />
+      {repl === undefined ? <PromptCursor x={command.cursor} y={layout.height - 1} /> : undefined}
     </Box>
   )
 }
@@ -118,6 +115,13 @@ function Detail({ store, look, layout, isFocused }: DetailProps): ReactNode {
 
 function replHints(_repl: ReplPane, look: Look): Painted {
   return paint(clean(' Esc back to the lists  Ctrl-D ends the REPL  .help'), 'dim', look)
+}
+
+/** The terminal's own cursor, where something is typed. A component: of two that place it in one frame the outer one would win. */
+function PromptCursor({ x, y }: { readonly x: number | undefined; readonly y: number }): ReactNode {
+  const { setCursorPosition } = useCursor()
+  setCursorPosition(x === undefined ? undefined : { x, y })
+  return undefined
 }
 
 interface TooSmallProps {
