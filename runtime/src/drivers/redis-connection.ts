@@ -139,10 +139,14 @@ export class RedisConnection {
    */
   watchKeys(keys: readonly string[]): Promise<number> {
     return this.#send(async (redis) => {
-      // CACHING holds for exactly the next command of the connection: both are written in this turn.
-      const caching = this.#tracking ? redis.call('CLIENT', 'CACHING', 'YES') : undefined
-      const [, existing] = await Promise.all([caching, redis.exists(...keys)])
-      return existing
+      if (!this.#tracking) return redis.exists(...keys)
+      // CACHING holds for exactly the next command of the connection: both go out in one write.
+      const pipeline = redis.pipeline()
+      pipeline.call('CLIENT', 'CACHING', 'YES')
+      pipeline.exists(...keys)
+      const replies = (await pipeline.exec()) ?? []
+      for (const [error] of replies) if (error) throw error
+      return Number(replies.at(-1)?.[1] ?? 0)
     })
   }
 

@@ -1,7 +1,7 @@
-import { Box, type Key, Text, useCursor, useInput, usePaste, useWindowSize } from 'ink'
+import { Box, Text, useCursor, useInput, usePaste, useWindowSize } from 'ink'
 import { type ReactNode, useSyncExternalStore } from 'react'
 import type { Menu, ReplController, ScreenState } from './controller.ts'
-import type { KeyName, KeyPress } from './keys.ts'
+import { pressesOf } from '../ui/presses.ts'
 import { paint } from './paint.ts'
 
 const menuRows = 8
@@ -73,50 +73,4 @@ function MenuRows({ menu, rows }: { readonly menu: Menu; readonly rows: number }
       {`${first + i === menu.selected ? '>' : ' '} ${name} `}
     </Text>
   ))
-}
-
-/** Ink hands over what one read brought: a key, or several characters, an Enter among them. */
-function pressesOf(input: string, key: Key): readonly KeyPress[] {
-  const name = nameOf(key)
-  const modifiers = { ctrl: key.ctrl, meta: key.meta && name !== 'escape', shift: key.shift }
-  if (name !== undefined) return [{ input: '', name, ...modifiers }]
-  if (key.ctrl || key.meta || input.length <= 1) return [{ input, ...modifiers }]
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  const parts = input.split(/(\r\n|[\u0000-\u001f\u007f])/u)
-  return parts.filter((part) => part !== '').map(pressOf)
-}
-
-/** A run of characters, or one control character, from the middle of a chunk: Ink names only those that come alone. */
-function pressOf(part: string): KeyPress {
-  const plain = { ctrl: false, meta: false, shift: false }
-  const code = part.charCodeAt(0)
-  if (code >= 32 && code !== 127) return { input: part, ...plain }
-  const name = controlNames[code]
-  if (name !== undefined) return { input: '', name, ...plain }
-  return { input: String.fromCharCode(code + 96), ...plain, ctrl: true }
-}
-
-const controlNames: Readonly<Record<number, KeyName>> = {
-  8: 'backspace',
-  9: 'tab',
-  10: 'enter',
-  13: 'enter',
-  27: 'escape',
-  127: 'backspace',
-}
-
-function nameOf(key: Key): KeyName | undefined {
-  if (key.upArrow) return 'up'
-  if (key.downArrow) return 'down'
-  if (key.leftArrow) return 'left'
-  if (key.rightArrow) return 'right'
-  if (key.home) return 'home'
-  if (key.end) return 'end'
-  if (key.pageUp) return 'pageUp'
-  if (key.pageDown) return 'pageDown'
-  if (key.return) return 'enter'
-  if (key.tab) return 'tab'
-  if (key.backspace) return 'backspace'
-  if (key.delete) return 'delete'
-  return key.escape ? 'escape' : undefined
 }

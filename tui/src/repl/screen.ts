@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import type { Instance } from 'ink'
+import { guard, stopJob } from '../ui/guard.ts'
 import { ReplController } from './controller.ts'
 import { withLightInk } from './light-ink.ts'
 import type { Suspend, Terminal } from './mount.tsx'
@@ -86,19 +87,10 @@ export class ReplScreen {
     })
   }
 
-  /** Ctrl-Z. The window may have changed while we were stopped: the kernel tells only the foreground, so we tell ourselves. */
+  /** Ctrl-Z. */
   async #stop(): Promise<void> {
     if (process.platform === 'win32') return
-    await this.#suspend?.(
-      () =>
-        new Promise((resolve) => {
-          process.once('SIGCONT', () => {
-            process.kill(process.pid, 'SIGWINCH')
-            setTimeout(resolve, 50)
-          })
-          process.kill(0, 'SIGTSTP')
-        }),
-    )
+    await this.#suspend?.(stopJob)
   }
 }
 
@@ -106,22 +98,4 @@ function processTerminal(): Terminal {
   const { NO_COLOR, FORCE_COLOR } = process.env
   const colours = FORCE_COLOR === undefined ? (NO_COLOR ?? '') === '' : FORCE_COLOR !== '0'
   return { stdin: process.stdin, stdout: process.stdout, colours }
-}
-
-/** Restores the terminal on every way out that a process can see. Undone by the function it returns. */
-function guard(leave: (code: number, message?: string) => void): () => void {
-  const signals = { SIGTERM: 143, SIGHUP: 129, SIGINT: 130, SIGQUIT: 131 } as const
-  const undo: (() => void)[] = []
-  for (const [signal, code] of Object.entries(signals)) {
-    const handler = (): void => leave(code)
-    process.on(signal, handler)
-    undo.push(() => process.off(signal, handler))
-  }
-  const crash = (error: unknown): void =>
-    leave(1, error instanceof Error ? (error.stack ?? error.message) : String(error))
-  process.on('uncaughtException', crash).on('unhandledRejection', crash)
-  undo.push(() => process.off('uncaughtException', crash).off('unhandledRejection', crash))
-  return () => {
-    for (const step of undo) step()
-  }
 }

@@ -2,7 +2,7 @@ import { Box, Text, useCursor, useInput, usePaste, useWindowSize } from 'ink'
 import { type ReactNode, useLayoutEffect, useSyncExternalStore } from 'react'
 import type { ConsoleController } from '../controller.ts'
 import { layoutOf, leastSize, type Layout } from '../layout.ts'
-import { pressesOf } from '../presses.ts'
+import { keysOf } from '../ui/presses.ts'
 import type { ReplPane } from '../repl-pane.ts'
 import type { Store } from '../store.ts'
 import { type Look, paint, type Painted } from '../ui/paint.ts'
@@ -33,7 +33,7 @@ export function ConsoleView(props: ConsoleViewProps): ReactNode {
     if (size.columns !== columns || size.rows !== rows) store.dispatch({ on: 'resize', size: { columns, rows } })
   }, [store, columns, rows])
   useInput((input, key) => {
-    for (const press of pressesOf(input, key)) controller.key(press)
+    for (const press of keysOf(input, key)) controller.key(press)
   })
   usePaste((text) => controller.paste(text))
   const { size, ui } = state

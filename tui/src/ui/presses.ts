@@ -1,24 +1,31 @@
 import type { Key } from 'ink'
-import type { KeyName, KeyPress } from './repl/keys.ts'
+import type { KeyName, KeyPress } from '../repl/keys.ts'
 
-/** Ink hands over what one read brought: a key, or several characters, an Enter among them. */
+/** Ink hands over what one read brought: a key, or several characters, an Enter among them. Runs of text stay together. */
 export function pressesOf(input: string, key: Key): readonly KeyPress[] {
   const name = nameOf(key)
   const modifiers = { ctrl: key.ctrl, meta: key.meta && name !== 'escape', shift: key.shift }
   if (name !== undefined) return [{ input: '', name, ...modifiers }]
   if (key.ctrl || key.meta || input.length <= 1) return [{ input, ...modifiers }]
-  const presses: KeyPress[] = []
-  for (const { segment } of new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(input)) {
-    presses.push(pressOf(segment))
-  }
-  return presses
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  const parts = input.split(/(\r\n|[\u0000-\u001f\u007f])/u)
+  return parts.filter((part) => part !== '').map(pressOf)
 }
 
-/** One character from the middle of a chunk: Ink names only keys that come alone. */
-function pressOf(character: string): KeyPress {
+/** The same with every character a press of its own: `jjj` is three steps down. */
+export function keysOf(input: string, key: Key): readonly KeyPress[] {
+  return pressesOf(input, key).flatMap((press) => {
+    if (press.input.length <= 1) return [press]
+    const characters = new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(press.input)
+    return Array.from(characters, ({ segment }) => ({ ...press, input: segment }))
+  })
+}
+
+/** A run of characters, or one control character, from the middle of a chunk: Ink names only those that come alone. */
+function pressOf(part: string): KeyPress {
   const plain = { ctrl: false, meta: false, shift: false }
-  const code = character.charCodeAt(0)
-  if (code >= 32 && code !== 127) return { input: character, ...plain }
+  const code = part.charCodeAt(0)
+  if (code >= 32 && code !== 127) return { input: part, ...plain }
   const name = controlNames[code]
   if (name !== undefined) return { input: '', name, ...plain }
   return { input: String.fromCharCode(code + 96), ...plain, ctrl: true }
