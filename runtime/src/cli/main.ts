@@ -144,6 +144,22 @@ Examples:
       await runReport(all(flags, self), output)
     },
   )
+  for (const [name, description] of [
+    ['repl', 'Call tasks from a prompt (tq-tui).'],
+    ['dev', 'A worker that restarts on changes, and the console (tq-tui).'],
+    ['tui', 'The console: tasks, workers and queues (tq-tui).'],
+  ] as const) {
+    tq.command(name)
+      .description(description)
+      .helpOption(false)
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .argument('[args...]')
+      .action(async (_: readonly string[], __: unknown, self: Command) => {
+        const { handOver } = await import('./tui-command.ts')
+        await handOver(name === 'tui' ? self.args : [name, ...self.args])
+      })
+  }
   return tq
 }
 
