@@ -1,7 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { installCommand, isInstalled, serviceNeeds, skippedServices } from './install.ts'
 import { spawnProcess } from './process.ts'
 
@@ -40,10 +38,21 @@ export interface RedisServer {
 
 /** Starts a Redis of the test's own on a free port; resolves when it takes connections. */
 export async function startRedis(...extra: readonly string[]): Promise<RedisServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'tq-redis-'))
   const port = await freePort()
   const start = async (): Promise<ReturnType<typeof spawnProcess>> => {
-    const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
+    // It writes nothing, so it needs no folder of its own.
+    const options = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--dir',
+      tmpdir(),
+    ]
     const started = spawnProcess('redis-server', [...options, ...extra])
     await started.waitForLine('Ready to accept connections')
     return started
@@ -58,7 +67,6 @@ export async function startRedis(...extra: readonly string[]): Promise<RedisServ
     stop: async () => {
       server.kill('SIGCONT')
       await server.stop()
-      rmSync(folder, { recursive: true, force: true })
     },
     pause: () => server.kill('SIGSTOP'),
     resume: () => server.kill('SIGCONT'),
