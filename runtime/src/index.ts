@@ -42,7 +42,6 @@ export {
   NoAppError,
   NotInTaskError,
   NotRegistered,
-  NoWorkerError,
   OperationalError,
   ProtocolError,
   Reject,

@@ -32,6 +32,7 @@ test.each([
   ['a content type that nobody knows', { contentType: 'application/x-soap' }, /application\/x-soap/],
   ['a body that is no call', { body: text('[1]') }, /body/],
   ['a body that is a text', { body: text('"x"') }, /body/],
+  ['a body that is an object without arguments', { body: text('{"x": 1}') }, /body/],
   ['a message without a task', { headers: { id: 'm-1' } }, /task/],
 ] as const)('%s is set aside with its reason, and the worker goes on', async (_, changes, reason) => {
   const { goesOn, quarantined, transport, logged, message } = await given(changes)

@@ -3,7 +3,7 @@ import { taskId } from '../core/id.ts'
 import type { Message, RawMessage, Route } from '../core/message.ts'
 import type { RetryPolicy } from '../core/settings.ts'
 import type { SignatureData } from '../core/signature.ts'
-import type { EventFields } from '../events/event.ts'
+import type { EventBase, EventFields, TaskReceived } from '../events/event.ts'
 import { directQueue } from '../transports/topology.ts'
 import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
 import { encodeTask } from '../wire/task-protocol.ts'
@@ -38,6 +38,7 @@ export interface CallOptions {
   readonly shadow?: string | undefined
   readonly ignoreResult?: boolean | undefined
   readonly softTimeLimit?: number | undefined
+  /** Seconds. Travels with the message; Celery's workers end a run by it, the `async` pool here cannot. */
   readonly timeLimit?: number | undefined
   /** False: one try, whatever the setting says. */
   readonly retry?: boolean | undefined
@@ -130,7 +131,7 @@ function links(given: AnySignature | readonly AnySignature[] | undefined): reado
 /** The bytes of a message under the app's serializer, or the named one. */
 export function encodeMessage(app: TqApp, message: Message, serializerName?: string): RawMessage {
   const serializer = app.serializers.get(serializerName ?? app.settings.taskSerializer)
-  const { headers, properties, body } = encodeTask(message)
+  const { headers, properties, body } = encodeTask(message, app.clock.now())
   try {
     const { contentType, contentEncoding } = serializer
     return { body: serializer.encode(body), contentType, contentEncoding, headers, properties }
@@ -212,6 +213,16 @@ export async function emitSent(app: TqApp, prepared: Prepared): Promise<void> {
 export function sentEvent({ message, route: where }: Prepared): EventFields {
   return {
     type: 'task-sent',
+    ...eventFieldsOf(message),
+    queue: where.queue,
+    exchange: where.exchange,
+    routingKey: where.routingKey,
+  }
+}
+
+/** What task-sent and task-received say of a call. */
+export function eventFieldsOf(message: Message): Omit<TaskReceived, keyof EventBase | 'type'> {
+  return {
     uuid: message.id,
     name: message.shadow ?? message.task,
     args: message.argsRepr ?? argsRepr(message.args),
@@ -221,9 +232,6 @@ export function sentEvent({ message, route: where }: Prepared): EventFields {
     retries: message.retries,
     eta: message.etaMs === undefined ? undefined : isoTime(message.etaMs),
     expires: message.expiresMs === undefined ? undefined : isoTime(message.expiresMs),
-    queue: where.queue,
-    exchange: where.exchange,
-    routingKey: where.routingKey,
   }
 }
 

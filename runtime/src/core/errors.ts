@@ -295,8 +295,3 @@ export class NotRegistered extends TqError {
     this.taskName = taskName
   }
 }
-
-/** No worker answered, or none consumes the queue; the text says which and what to start. */
-export class NoWorkerError extends TqError {
-  readonly code = 'TQ_NO_WORKER'
-}

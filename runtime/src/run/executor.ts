@@ -1,4 +1,4 @@
-import type { Prepared } from '../app/send.ts'
+import { eventFieldsOf, type Prepared } from '../app/send.ts'
 import type { TqApp } from '../app/tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
@@ -9,7 +9,7 @@ import type { Outcome } from '../core/outcome.ts'
 import type { EventSink } from '../events/event.ts'
 import type { OnUpdate, Pool } from '../pools/pool.ts'
 import type { Delivery, Transport } from '../transports/transport.ts'
-import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
+import { isoTime } from '../wire/python-text.ts'
 import { decodeTask } from '../wire/task-protocol.ts'
 import { type Execution, newExecution } from './execution.ts'
 import { failureOf } from './failure.ts'
@@ -130,18 +130,7 @@ export class Executor {
     const { events, logger } = this.#deps
     if (logger.isEnabled?.('info') !== false) logger.info(`Task ${message.task}[${message.id}] received`)
     if (!events.enabled) return
-    events.emit({
-      type: 'task-received',
-      uuid: message.id,
-      name: message.shadow ?? message.task,
-      args: message.argsRepr ?? argsRepr(message.args),
-      kwargs: message.kwargsRepr ?? kwargsRepr(message.kwargs),
-      rootId: message.rootId,
-      parentId: message.parentId,
-      retries: message.retries,
-      eta: message.etaMs === undefined ? undefined : isoTime(message.etaMs),
-      expires: message.expiresMs === undefined ? undefined : isoTime(message.expiresMs),
-    })
+    events.emit({ type: 'task-received', ...eventFieldsOf(message) })
   }
 
   async #quarantine(delivery: Delivery, error: unknown): Promise<void> {

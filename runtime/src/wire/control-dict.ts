@@ -45,11 +45,6 @@ export function replyQueue(oid: string): string {
   return `${oid}.${replyExchange}`
 }
 
-/** Queue in which one node gets its requests. */
-export function workerQueue(node: string): string {
-  return `${node}.${controlExchange}`
-}
-
 interface MethodSpec {
   readonly method: string
   /** Older names of the same method; read, not written. */
@@ -110,11 +105,6 @@ const commandByMethod: ReadonlyMap<string, string> = new Map(
 
 export function isControlCommand(name: string): name is ControlCommand {
   return Object.hasOwn(specs, name)
-}
-
-/** Celery's name of a command; a name that is not in the table is its own. */
-export function wireMethod(command: string): string {
-  return isControlCommand(command) ? controlMethods[command].method : command
 }
 
 /** Where a reply is to be sent. */

@@ -73,11 +73,6 @@ export function decodeEnvelope(text: string): DecodedEnvelope {
   }
 }
 
-/** The message marked as parked by this worker until its ETA, for `inspect scheduled`. */
-export function markParked(raw: RawMessage, hostname: string): RawMessage {
-  return { ...raw, headers: { ...raw.headers, [parkedHeader]: hostname } }
-}
-
 /** Node name of the worker that parked the message, if one did. */
 export function parkedBy(raw: RawMessage): string | undefined {
   const hostname = raw.headers[parkedHeader]

@@ -202,6 +202,7 @@ function partsOf(raw: RawTask): Parts {
   if (!isRecord(body)) return fail('body', `is to be [args, kwargs, embed], got ${shown(body)}`)
   const isHybrid = headers['task'] !== null && headers['task'] !== undefined
   if (!isHybrid && typeof body['task'] !== 'string') return fail('task', 'is missing, in the headers and in the body')
+  if (isHybrid && !('args' in body)) return fail('body', `is to be [args, kwargs, embed], got ${shown(body)}`)
   const merged: Record<string, unknown> = isHybrid ? { ...body, ...headers } : { ...body }
   // The old name of a group wins where a message has both. Source: celery/worker/strategy.py, proto1_to_proto2.
   if (!isHybrid && typeof body['taskset'] === 'string') merged['group'] = body['taskset']

@@ -1,4 +1,3 @@
-import { PassThrough, Writable } from 'node:stream'
 import type { Instance } from 'ink'
 import { ConsoleController } from '../../../tui/src/controller.ts'
 import { type Attached, mount, type Terminal } from '../../../tui/src/mount.tsx'
@@ -7,6 +6,7 @@ import { asciiGlyphs, type Look, unicodeGlyphs } from '../../../tui/src/ui/paint
 import type { Clean } from '../../../tui/src/ui/text.ts'
 import { TaskPainter } from '../../../tui/src/views/tasks.ts'
 import { Emulator } from '../helpers/emulator.ts'
+import { FakeInput, FakeOutput } from '../helpers/fake-terminal.ts'
 
 export const looks: Readonly<Record<string, Look>> = {
   colour: { colour: true, glyphs: unicodeGlyphs, utc: true },
@@ -134,41 +134,4 @@ export class ConsoleOnScreen {
 
 function shortened(key: string, value: unknown): unknown {
   return typeof value === 'object' && value !== null && 'uuid' in value ? value.uuid : value
-}
-
-class FakeInput extends PassThrough {
-  readonly isTTY = true
-  isRaw = false
-
-  setRawMode(raw: boolean): this {
-    this.isRaw = raw
-    return this
-  }
-
-  ref(): this {
-    return this
-  }
-
-  unref(): this {
-    return this
-  }
-}
-
-class FakeOutput extends Writable {
-  readonly isTTY = true
-  columns: number
-  rows: number
-  readonly #onData: (data: string) => void
-
-  constructor(columns: number, rows: number, onData: (data: string) => void) {
-    super({ decodeStrings: false })
-    this.columns = columns
-    this.rows = rows
-    this.#onData = onData
-  }
-
-  override _write(chunk: Buffer | string, _encoding: string, done: () => void): void {
-    this.#onData(chunk.toString())
-    done()
-  }
 }

@@ -1,8 +1,8 @@
-import { PassThrough, Writable } from 'node:stream'
 import type { Terminal } from '../../../tui/src/repl/mount.tsx'
 import { ReplScreen } from '../../../tui/src/repl/screen.ts'
 import type { StartOptions } from '../../../tui/src/repl/protocol.ts'
 import { Emulator } from './emulator.ts'
+import { FakeInput, FakeOutput } from './fake-terminal.ts'
 
 /** The REPL in this process on a terminal in memory: Ink's real output path, read by an emulator. */
 export class ReplOnScreen {
@@ -52,42 +52,5 @@ export class ReplOnScreen {
     this.type('\u0003')
     this.type('\u0004')
     return this.code
-  }
-}
-
-class FakeInput extends PassThrough {
-  readonly isTTY = true
-  isRaw = false
-
-  setRawMode(raw: boolean): this {
-    this.isRaw = raw
-    return this
-  }
-
-  ref(): this {
-    return this
-  }
-
-  unref(): this {
-    return this
-  }
-}
-
-class FakeOutput extends Writable {
-  readonly isTTY = true
-  readonly columns: number
-  readonly rows: number
-  readonly #onData: (data: string) => void
-
-  constructor(columns: number, rows: number, onData: (data: string) => void) {
-    super({ decodeStrings: false })
-    this.columns = columns
-    this.rows = rows
-    this.#onData = onData
-  }
-
-  override _write(chunk: Buffer | string, _encoding: string, done: () => void): void {
-    this.#onData(chunk.toString())
-    done()
   }
 }
