@@ -85,12 +85,16 @@ describe.skipIf(!requireService('redis'))('over a private server', () => {
       const claimer = fileURLToPath(new URL('redis-claimer.ts', import.meta.url))
       const transport = await connected()
       let sent = 0
+      const clients = async (): Promise<number> => String(await foreign.call('CLIENT', 'LIST')).split('id=').length
       for (let round = 0; round < 4; round++) {
+        const before = await clients()
         await transport.publish(Array.from({ length: 3000 }, () => toQueue('q', `m${sent++}`)))
         const child = spawnNode([claimer, server.url, String(10 * 4 ** round)], { mayLeaveChildren: false })
         await child.waitForLine('busy')
         child.kill('SIGKILL')
         await child.exit
+        // What the dead client had sent, the server still carries out: only then does the state stand still to be read.
+        await waitFor(async () => (await clients()) === before)
       }
 
       const stored = (await foreign.call('KEYS', 'celery-task-meta-*')) as string[]
