@@ -1,8 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { dirname, sep } from 'node:path'
-import { type EphemeralWorker, projectFolder, startEphemeralWorker } from 'tq-runtime/loader'
+import { type EphemeralWorker, findProject, projectFolder, startEphemeralWorker } from 'tq-runtime/loader'
 import { type ConsoleOptions, runConsole } from './console.ts'
-import { findProject } from './project-app.ts'
 import type { ConsoleSession } from './session.ts'
 import { type Clean, clean, own } from './ui/text.ts'
 

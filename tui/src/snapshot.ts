@@ -1,6 +1,7 @@
 import { systemClock } from 'tq-runtime'
 import { isAlive, type TaskView, type WorkerView } from 'tq-runtime/monitor'
-import { findProject, openProject, type ProjectOptions } from './project-app.ts'
+import { findProject, type ProjectOptions } from 'tq-runtime/loader'
+import { openProject } from './project-app.ts'
 import { ConsoleSession } from './session.ts'
 import { type ConsoleState, isListed, newState, type QueueView, Store } from './store.ts'
 import { age, count, runtime } from './ui/figures.ts'

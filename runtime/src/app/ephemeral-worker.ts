@@ -22,6 +22,13 @@ export interface StartWorkerOptions {
   readonly queues?: readonly string[] | undefined
   /** It stays until it is stopped or its parent ends, however long it has nothing to do. */
   readonly stays?: boolean | undefined
+  /** The file of the `tq` bin that runs it, for a worker of the project's own copy. Default this copy's. */
+  readonly bin?: string | undefined
+  /** The Node that runs it. Default the one that runs the caller. */
+  readonly execPath?: string | undefined
+  readonly env?: NodeJS.ProcessEnv | undefined
+  /** What its tasks print. Default it is dropped. */
+  readonly onOutput?: ((text: string) => void) | undefined
   /** Where its warnings go once it consumes; default this process's stderr. */
   readonly onWarning?: ((text: string) => void) | undefined
   /** Called once when a worker that was ready has ended, whatever the reason. */
@@ -35,14 +42,17 @@ const ownExtension = extname(fileURLToPath(import.meta.url))
  * output is kept for the error that is thrown when it ends before that; afterwards its warnings go to this process's stderr.
  */
 export function startEphemeralWorker(appFile: string, options: StartWorkerOptions): Promise<EphemeralWorker> {
-  const entry = fileURLToPath(new URL(`../cli/entry${ownExtension}`, import.meta.url))
+  const entry = options.bin ?? fileURLToPath(new URL(`../cli/entry${ownExtension}`, import.meta.url))
   const queues = options.queues ? ['--queues', options.queues.join(',')] : []
   const idle = options.stays === true ? ['--idle', '0'] : []
   const child = fork(entry, ['worker', '-A', appFile, '--ephemeral', '--loglevel', 'warn', ...idle, ...queues], {
     cwd: options.cwd,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    stdio: ['ignore', options.onOutput ? 'pipe' : 'ignore', 'pipe', 'ipc'],
     execArgv: [...process.execArgv.filter((flag) => !/^--(inspect|input-type|eval|print)/.test(flag))],
+    ...(options.execPath !== undefined && { execPath: options.execPath }),
+    ...(options.env && { env: options.env }),
   })
+  if (options.onOutput) child.stdout?.setEncoding('utf8').on('data', options.onOutput)
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   let said = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -60,7 +70,7 @@ export function startEphemeralWorker(appFile: string, options: StartWorkerOption
       if (onEnd) child.once('exit', onEnd)
       child.unref()
       child.channel?.unref()
-      if (child.stderr instanceof Socket) child.stderr.unref()
+      for (const stream of [child.stdout, child.stderr]) if (stream instanceof Socket) stream.unref()
       resolve({
         hostname: note.ready,
         pid: child.pid ?? 0,

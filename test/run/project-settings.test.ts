@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { findProject, saysNothing } from '../../../tui/src/project-app.ts'
-import { makeProject } from '../../helpers/project.ts'
+import { findProject, saysNothing } from '../../runtime/src/run/project-settings.ts'
+import { makeProject } from '../helpers/project.ts'
 
 describe('finding the broker of a project', () => {
   test.each([

@@ -1,5 +1,5 @@
-import { loadApp } from 'tq-runtime/loader'
-import { wantedSettings } from './project-app.ts'
+import { loadApp } from './loader.ts'
+import { wantedSettings } from './project-settings.ts'
 
 /** Loads the user's app and tells the parent where its broker is. */
 async function tell(app: string | undefined): Promise<void> {
