@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
-import { existsSync, globSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import { Tq } from 'tq-runtime'
 import { startRedis } from '../helpers/services.ts'
 import { inFolder } from './area-sqlite.ts'
+import { buildNote } from './build-note.ts'
 import type { Area, Figures, Scale } from './harness.ts'
 import { cpuUs, pause, rssMb } from './role.ts'
 
@@ -18,7 +19,7 @@ export const startArea: Area = {
   name: 'start',
   title: 'Start and rest',
   method: [
-    `runtime/dist${staleNote()}, plain JavaScript modules, compile cache on and warm (the second start); each figure is the`,
+    `runtime/dist${buildNote('runtime')}, plain JavaScript modules, compile cache on and warm (the second start); each figure is the`,
     'best of 3 starts of a run. first result: from spawn until the result of a message that waited is with a client elsewhere.',
   ],
   rows: [
@@ -80,15 +81,6 @@ export const startArea: Area = {
     { label: 'idle worker CPU, Redis', figure: 'redisIdle', unit: '%', aim: '<= 0.5 %' },
   ],
   run: (scale) => inFolder((folder) => starts(folder, scale)),
-}
-
-function staleNote(): string {
-  if (!existsSync(index)) return ' (missing: npm run build)'
-  const newest = (pattern: string): number =>
-    Math.max(
-      ...globSync(pattern, { cwd: fileURLToPath(runtime) }).map((file) => statSync(new URL(file, runtime)).mtimeMs),
-    )
-  return newest('src/**/*.ts') > newest('dist/**/*.js') ? ' (OLDER than the source: npm run build)' : ''
 }
 
 async function starts(folder: string, scale: Scale): Promise<Figures> {

@@ -12,6 +12,9 @@ const areas: Readonly<Record<string, () => Promise<Area>>> = {
   redis: async () => (await import('./area-redis.ts')).redisArea,
   start: async () => (await import('./area-start.ts')).startArea,
   repl: async () => (await import('./area-repl.ts')).replArea,
+  scan: async () => (await import('./area-scan.ts')).scanArea,
+  console: async () => (await import('./area-console.ts')).consoleArea,
+  extension: async () => (await import('./area-extension.ts')).extensionArea,
   eta: async () => (await import('./area-eta.ts')).etaArea,
   memory: async () => (await import('./area-memory.ts')).memoryArea,
 }

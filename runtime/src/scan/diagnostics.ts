@@ -1,4 +1,3 @@
-import { distance } from 'fastest-levenshtein'
 import type { CallSite, Diagnostic, TaskInfo } from './task-info.ts'
 
 /**
@@ -60,12 +59,12 @@ function reason(task: TaskInfo, rivals: readonly TaskInfo[]): string {
 export function callFaults(
   call: CallSite,
   named: (name: string) => readonly TaskInfo[],
-  names: () => Iterable<string>,
+  nearest: (name: string) => string | undefined,
 ): readonly Diagnostic[] {
   const { task: name } = call
   if (name === undefined || (call.method !== 'sendTask' && call.method !== 'signature')) return []
   const tasks = named(name)
-  if (tasks.length === 0) return [unknownTask(call, name, nearest(name, names()))]
+  if (tasks.length === 0) return [unknownTask(call, name, nearest(name))]
   const [task] = tasks
   if (!task || tasks.length > 1 || task.kind === 'external' || task.opaque || call.method === 'signature') return []
   return argumentFaults(call, name, task)
@@ -86,19 +85,6 @@ function unknownTask(call: CallSite, name: string, near: string | undefined): Di
     ...(near !== undefined && { suggestion: near }),
     related: [],
   }
-}
-
-/** The name nearest to a mistyped one: two typing errors, or a third of its length. */
-function nearest(name: string, names: Iterable<string>): string | undefined {
-  const most = Math.max(2, Math.floor(name.length / 3))
-  let best: string | undefined
-  let least = most + 1
-  for (const one of names) {
-    if (Math.abs(one.length - name.length) >= least) continue
-    const far = distance(name, one)
-    if (far < least) [best, least] = [one, far]
-  }
-  return best
 }
 
 function argumentFaults(call: CallSite, name: string, task: TaskInfo): readonly Diagnostic[] {

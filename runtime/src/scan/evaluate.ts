@@ -1,4 +1,5 @@
-import type { Expr, FileSummary, FunctionInfo } from './file-summary.ts'
+import type { Expr, FunctionInfo } from './file-summary.ts'
+import { isLibrary, libraryOrigin, Stars, type Summaries } from './stars.ts'
 
 /** What an expression turned out to be. */
 export type Value =
@@ -27,17 +28,11 @@ export interface AppValue {
   readonly explicitNames: boolean
 }
 
-/** What evaluation needs of the workspace. */
-export interface Summaries {
-  /** Summary of a file; undefined where it is not worth reading for this. */
-  summary(file: string): FileSummary | undefined
-  /** `probed` is told what else the answer rests on: `?` and a path whose appearance would change it. */
-  resolve(from: string, specifier: string, probed: (key: string) => void): string | undefined
-}
-
 interface Known {
   readonly value: Value
+  /** Files, and other keys, on which it rests. */
   readonly files: ReadonlySet<string>
+  forget(): void
 }
 
 const unknown: Value = { t: 'unknown' }
@@ -45,7 +40,6 @@ const unknown: Value = { t: 'unknown' }
 const deepest = 300
 const mostSteps = 20_000
 const longestText = 1000
-const library = /^tq-runtime(?:\/testing)?$/
 const appMethods: ReadonlySet<string> = new Set(['task', 'external', 'sendTask', 'signature'])
 const appMakers: ReadonlySet<string> = new Set(['Tq', 'TqApp'])
 
@@ -55,7 +49,10 @@ const appMakers: ReadonlySet<string> = new Set(['Tq', 'TqApp'])
  */
 export class Evaluator {
   readonly #of: Summaries
+  readonly #stars: Stars
   readonly #memory = new Map<string, Map<string, Known>>()
+  /** What rests on a key. */
+  readonly #resting = new Map<string, Set<Known>>()
   readonly #busy = new Set<string>()
   #files: Set<string> | undefined
   #depth = 0
@@ -64,15 +61,23 @@ export class Evaluator {
 
   constructor(summaries: Summaries) {
     this.#of = summaries
+    this.#stars = new Stars(summaries)
   }
 
-  /** Drops every answer that rests on one of these files, or all. */
-  forget(changed: ReadonlySet<string> | undefined): void {
-    if (!changed) return this.#memory.clear()
-    for (const [file, memory] of this.#memory) {
-      for (const [key, { files }] of memory) if (meets(changed, files)) memory.delete(key)
-      if (memory.size === 0) this.#memory.delete(file)
+  /** These keys, and those of files that hand on what has changed. */
+  widened(keys: ReadonlySet<string>): ReadonlySet<string> {
+    return this.#stars.widened(keys)
+  }
+
+  /** Drops every answer that rests on one of these keys, or all. Keys as `widened` gives them. */
+  forget(keys: ReadonlySet<string> | undefined): void {
+    this.#stars.forget(keys)
+    if (keys) {
+      for (const key of keys) for (const known of this.#resting.get(key) ?? []) known.forget()
+      return
     }
+    this.#memory.clear()
+    this.#resting.clear()
   }
 
   /** Evaluates on behalf of a file; every file that the answer rests on is added to `files`. */
@@ -195,16 +200,21 @@ export class Evaluator {
         const value = this.#eval(file, whole)
         return name === 'default' ? value : this.#property(value, name)
       }
-      if (name === 'default') return unknown
-      let found: Value = unknown
-      for (const star of summary.stars) {
-        const value = this.#import(file, star, name)
-        if (value.t === 'unknown') continue
-        if (found.t !== 'unknown' && !isSame(found, value)) return unknown
-        found = value
-      }
-      return found
+      return name === 'default' || summary.stars.length === 0 ? unknown : this.#handedOn(file, name)
     })
+  }
+
+  /** By `export *`: of one name from two files JavaScript says that it is ambiguous, and exports none. */
+  #handedOn(file: string, name: string): Value {
+    this.#files?.add(`*${file}`)
+    let found: Value = unknown
+    for (const origin of this.#stars.originsOf(file, name)) {
+      const value: Value = origin === libraryOrigin ? { t: 'library', name } : this.#exported(origin, name)
+      if (value.t === 'unknown') continue
+      if (found.t !== 'unknown' && !isSame(found, value)) return unknown
+      found = value
+    }
+    return found
   }
 
   /** Evaluates once per file and key; a cycle is unknown. */
@@ -230,8 +240,7 @@ export class Evaluator {
       const value = evaluate()
       // Within a cycle the answer depends on where it was entered.
       if (this.#busy.size === 1 || this.#cycles === cycles || value.t !== 'unknown') {
-        const own = this.#memory.get(file) ?? new Map<string, Known>()
-        this.#memory.set(file, own.set(key, { value, files }))
+        this.#keep(file, key, value, files)
       }
       return value
     } finally {
@@ -241,8 +250,27 @@ export class Evaluator {
     }
   }
 
+  #keep(file: string, key: string, value: Value, files: ReadonlySet<string>): void {
+    const own = this.#memory.get(file) ?? new Map<string, Known>()
+    this.#memory.set(file, own)
+    const known: Known = {
+      value,
+      files,
+      forget: () => {
+        own.delete(key)
+        for (const one of files) this.#resting.get(one)?.delete(known)
+      },
+    }
+    own.set(key, known)
+    for (const one of files) {
+      const resting = this.#resting.get(one)
+      if (resting) resting.add(known)
+      else this.#resting.set(one, new Set([known]))
+    }
+  }
+
   #import(file: string, from: string, name: string): Value {
-    if (library.test(from)) return { t: 'library', name }
+    if (isLibrary(from)) return { t: 'library', name }
     const target = this.#of.resolve(file, from, (key) => this.#files?.add(key))
     if (target === undefined) return unknown
     this.#files?.add(target)
@@ -356,13 +384,6 @@ export class Evaluator {
     if (typeof v === 'string' && v.length > longestText) return unknown
     return { t: 'constant', v, ...((left.mutable ?? right.mutable) && { mutable: true }) }
   }
-}
-
-/** Whether two sets have a member in common. */
-export function meets(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  const [small, large] = a.size < b.size ? [a, b] : [b, a]
-  for (const one of small) if (large.has(one)) return true
-  return false
 }
 
 /** What a record itself holds: names are anybody's choice, `constructor` too. */

@@ -111,3 +111,8 @@ export function surfaceOf(summary: FileSummary): string {
   const { bindings, exports, stars, definitions } = summary
   return JSON.stringify([bindings, exports, stars, definitions.map((one) => [one.callee, one.args, one.binding])])
 }
+
+/** Which names a file hands on, and whose. */
+export function namesOf({ exports, stars }: FileSummary): string {
+  return JSON.stringify([Object.keys(exports), stars])
+}

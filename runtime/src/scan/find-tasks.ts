@@ -29,7 +29,15 @@ export interface Linking {
   /** Looks only at files that can hold an alias of `task`. */
   readonly aliases: Evaluator
   summary(file: string): FileSummary | undefined
+  /** Definitions that calls have asked for; empty at the start of each pass. */
+  readonly targets: Map<string, Target>
   isTest(file: string): boolean
+}
+
+/** What a call leads to, and what that rests on. */
+export interface Target {
+  definition: { readonly id: string; readonly name: string | undefined } | undefined
+  readonly files: Set<string>
 }
 
 /** Decides which drafts of a file are definitions and calls, and works out what they say. */
@@ -139,8 +147,8 @@ function derivedName(
     return { naming: 'missing', name: undefined, fault: { code: 'anonymous-task', message } }
   }
   if (!app || app.main === undefined || !fn) return { naming: 'dynamic', name: undefined }
-  const wanted = wantedName(folder, file, draft, app, fn)
   if (app.explicitNames) {
+    const wanted = wantedName(folder, file, draft, app, fn)
     const message = `App '${app.main}' allows explicit task names only (taskNames: 'explicit'): write app.task('${wanted}', ...).`
     return { naming: 'missing', name: undefined, fault: { code: 'explicit-names', message, suggestion: wanted } }
   }
@@ -148,6 +156,7 @@ function derivedName(
     return { naming: 'automatic', name: autoName(app.main, join(folder, app.file), join(folder, file), fn.name) }
   } catch (error) {
     if (!(error instanceof TaskNameError)) throw error
+    const wanted = wantedName(folder, file, draft, app, fn)
     const code = fn.name === '' ? 'anonymous-task' : 'outside-app'
     const message =
       code === 'anonymous-task'
@@ -332,6 +341,23 @@ function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((one) => typeof one === 'string')
 }
 
+/** A definition is worked out once for all its calls. */
+function targetOf(
+  linking: Linking,
+  { file, index }: Extract<Value, { t: 'task' }>,
+  files: Set<string>,
+): Target['definition'] {
+  const key = `${file}#${index}`
+  const known = linking.targets.get(key)
+  const target = known ?? { definition: undefined, files: new Set<string>() }
+  if (!known) {
+    target.definition = defined(linking, file, index, target.files)
+    linking.targets.set(key, target)
+  }
+  for (const one of target.files) files.add(one)
+  return target.definition
+}
+
 function callOf(
   linking: Linking,
   file: string,
@@ -356,7 +382,7 @@ function callOf(
   }
   if (value.t === 'some' && value.what === 'task') return { ...call, dynamic: true }
   if (value.t !== 'task') return undefined
-  const target = defined(linking, value.file, value.index, files)
+  const target = targetOf(linking, value, files)
   if (!target) return undefined
   return { ...call, target: target.id, ...(target.name === undefined ? { dynamic: true } : { task: target.name }) }
 }

@@ -77,9 +77,10 @@ export function docsOf(ts: Typescript, node: TS.Node): Docs {
   for (const doc of ts.getJSDocCommentsAndTags(node)) {
     const tags = ts.isJSDoc(doc) ? (doc.tags ?? []) : [doc]
     if (ts.isJSDoc(doc)) text = ts.getTextOfJSDocComment(doc.comment)?.trim() || text
-    const inJavaScript = javaScript.test(node.getSourceFile().fileName)
+    const file = node.getSourceFile()
+    const inJavaScript = javaScript.test(file.fileName)
     for (const tag of tags) {
-      const type = inJavaScript ? typeOf(ts, tag) : undefined
+      const type = inJavaScript ? typeOf(ts, tag, file) : undefined
       if (ts.isJSDocParameterTag(tag) && ts.isIdentifier(tag.name)) {
         const own = ts
           .getTextOfJSDocComment(tag.comment)
@@ -93,7 +94,7 @@ export function docsOf(ts: Typescript, node: TS.Node): Docs {
   return { ...(text && { text }), ...(returns !== undefined && { returns }), parameters }
 }
 
-function typeOf(ts: Typescript, tag: TS.JSDocTag): { readonly type: string } | undefined {
+function typeOf(ts: Typescript, tag: TS.JSDocTag, file: TS.SourceFile): { readonly type: string } | undefined {
   if (!ts.isJSDocParameterTag(tag) && !ts.isJSDocReturnTag(tag)) return undefined
-  return tag.typeExpression ? { type: textOf(tag.typeExpression.type, tag.getSourceFile()) } : undefined
+  return tag.typeExpression ? { type: textOf(tag.typeExpression.type, file) } : undefined
 }

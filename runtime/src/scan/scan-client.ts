@@ -10,6 +10,8 @@ export interface ScanClientOptions {
   /** The Node that runs it. Default the one that runs the caller. */
   readonly execPath?: string | undefined
   readonly env?: NodeJS.ProcessEnv | undefined
+  /** Called once when its process has ended, asked or not, or could not be started. */
+  readonly onEnd?: ((error: ScanError) => void) | undefined
 }
 
 interface Waiting {
@@ -27,11 +29,13 @@ export class ScanClient {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, Waiting>()
   readonly #gone: Promise<void>
+  readonly #onEnd: ((error: ScanError) => void) | undefined
   #next = 0
   #end: ScanError | undefined
   #said = ''
 
   constructor(options: ScanClientOptions = {}) {
+    this.#onEnd = options.onEnd
     const entry = fileURLToPath(new URL(`./scan-host${ownExtension}`, import.meta.url))
     this.#child = fork(entry, [], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -116,8 +120,10 @@ export class ScanClient {
   }
 
   #fail(error: ScanError): void {
+    const isFirst = this.#end === undefined
     this.#end ??= error
     for (const { reject } of this.#waiting.values()) reject(error)
     this.#waiting.clear()
+    if (isFirst) this.#onEnd?.(error)
   }
 }

@@ -3,10 +3,12 @@ import ignore from 'ignore'
 import { ScanError } from '../core/errors.ts'
 import { defaultCacheFile } from './cache.ts'
 import { callFaults, collisions } from './diagnostics.ts'
-import { Evaluator, meets } from './evaluate.ts'
-import { type LinkedFile, linkFile } from './find-tasks.ts'
+import { Evaluator } from './evaluate.ts'
+import { type LinkedFile, linkFile, type Target } from './find-tasks.ts'
 import { admitted, isSource, pathWithin } from './list-files.ts'
 import { stemOf } from './resolve-module.ts'
+import { Spelling } from './spelling.ts'
+import { meets } from './stars.ts'
 import type { CallSite, Diagnostic, ScanDiff, ScanResult, TaskInfo } from './task-info.ts'
 import { type FileChange, Workspace } from './workspace.ts'
 
@@ -51,6 +53,7 @@ export class Scanner {
   readonly #linked = new Map<string, LinkedFile>()
   readonly #tasks = new Map<string, TaskInfo>()
   readonly #named = new Map<string, Set<string>>()
+  readonly #spelling = new Spelling()
   /** Files with calls by that name. */
   readonly #callers = new Map<string, Set<string>>()
   readonly #collisions = new Map<string, readonly Diagnostic[]>()
@@ -166,35 +169,38 @@ export class Scanner {
   #apply(given: readonly (FileChange | undefined)[], everything = false): ScanDiff {
     const changes = given.filter((one) => one !== undefined)
     const before = new Map<string, LinkedFile | undefined>()
-    const keys = new Set<string>()
-    for (const { file, surface } of changes) {
-      if (!surface) continue
-      keys.add(file)
-      keys.add(`?${stemOf(file)}`)
+    const changed = new Set<string>()
+    for (const { file, surface, names, presence } of changes) {
+      if (surface) changed.add(file)
+      if (names) changed.add(`>${file}`)
+      if (presence) changed.add(`?${stemOf(file)}`)
     }
     const first = this.#generation === 0 || everything
     let queue = new Set(changes.map((one) => one.file))
     if (first) for (const file of this.#workspace.roots()) queue.add(file)
     if (everything) for (const file of this.#linked.keys()) queue.add(file)
-    for (const [file, { files }] of this.#linked) if (meets(keys, files)) queue.add(file)
-    this.#forget(everything ? undefined : keys, queue)
+    this.#forget(everything ? undefined : changed, queue)
     while (queue.size > 0) {
-      for (const file of queue) this.#link(file, before)
+      const targets = new Map<string, Target>()
+      for (const file of queue) this.#link(file, before, targets)
       const woken = this.#workspace.addAliases(this.#newAliases(queue))
       queue = new Set(woken)
       // Files that were asked before an alias was known, and those that asked.
-      if (woken.length > 0) this.#forget(queue, queue)
-      for (const [file, { files }] of this.#linked) if (meets(new Set(woken), files)) queue.add(file)
+      if (woken.length > 0) this.#forget(new Set(woken.flatMap((file) => [file, `>${file}`])), queue)
     }
     this.#generation++
     return this.#diff(before)
   }
 
-  #forget(keys: ReadonlySet<string> | undefined, queue: ReadonlySet<string>): void {
-    for (const one of [this.#evaluator, this.#aliases]) one.forget(keys && new Set([...keys, ...queue]))
+  /** Drops what rests on these keys, or all that was worked out; files that did are queued. */
+  #forget(changed: ReadonlySet<string> | undefined, queue: Set<string>): void {
+    const keys = changed && this.#aliases.widened(this.#evaluator.widened(changed))
+    for (const one of [this.#evaluator, this.#aliases]) one.forget(keys)
+    if (!keys || keys.size === 0) return
+    for (const [file, { files }] of this.#linked) if (meets(keys, files)) queue.add(file)
   }
 
-  #link(file: string, before: Map<string, LinkedFile | undefined>): void {
+  #link(file: string, before: Map<string, LinkedFile | undefined>, targets: Map<string, Target>): void {
     const old = this.#linked.get(file)
     if (!before.has(file)) before.set(file, old)
     if (old) this.#unlink(file, old)
@@ -204,6 +210,7 @@ export class Scanner {
       folder: this.folder,
       evaluator: this.#evaluator,
       aliases: this.#aliases,
+      targets,
       summary: (path: string) => this.#workspace.summary(path),
       isTest: (path: string) => this.#tests.ignores(path),
     }
@@ -291,6 +298,8 @@ export class Scanner {
     if (apps.size !== this.#apps.size) for (const name of this.#named.keys()) names.add(name)
     this.#apps = apps
     for (const name of names) {
+      if (this.#named.has(name)) this.#spelling.add(name)
+      else this.#spelling.remove(name)
       const tasks = [...(this.#named.get(name) ?? [])].flatMap((id) => this.#tasks.get(id) ?? []).sort(byPlace)
       const found = collisions(name, tasks, apps.size)
       for (const { file } of [...(this.#collisions.get(name) ?? []), ...found]) touched.add(file)
@@ -306,7 +315,7 @@ export class Scanner {
         callFaults(
           call,
           (name) => this.#tasksNamed(name),
-          () => this.#named.keys(),
+          (name) => this.#spelling.nearest(name),
         ),
       )
       if (found.length > 0) this.#callFaults.set(file, found)

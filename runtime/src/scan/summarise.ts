@@ -24,7 +24,8 @@ const makers: ReadonlySet<string> = new Set(['task', 'external', 'sharedTask'])
  */
 export function summarise(ts: Typescript, path: string, text: string): FileSummary {
   const options = { languageVersion: ts.ScriptTarget.Latest, jsDocParsingMode: ts.JSDocParsingMode.ParseAll }
-  const file = ts.createSourceFile(path, text, options, true, scriptKind(ts, path))
+  // The parents are set by the walk that is made anyway.
+  const file = ts.createSourceFile(path, text, options, false, scriptKind(ts, path))
   return new Summary(ts, file).summary()
 }
 
@@ -50,24 +51,19 @@ class Summary {
   }
 
   summary(): FileSummary {
+    const ts = this.#ts
+    const { all, news } = this.#walk()
     const candidates: { readonly node: TS.CallExpression; readonly alias: boolean }[] = []
     const calls: [TS.CallExpression, CallSite['method'], TS.Expression][] = []
-    const news: TS.NewExpression[] = []
-    const ts = this.#ts
-    const { CallExpression: call, NewExpression: construct } = ts.SyntaxKind
-    const visit = (node: TS.Node): void => {
-      if (node.kind === call && ts.isCallExpression(node)) {
-        const member = this.#member(node.expression)
-        const kind = this.#definitionKind(node, member?.name)
-        if (kind) {
-          this.#drafts.set(node, candidates.length)
-          candidates.push({ node, alias: kind === 'alias' })
-        }
-        if (member && isCallMethod(member.name)) calls.push([node, member.name, member.of])
-      } else if (node.kind === construct && ts.isNewExpression(node)) news.push(node)
-      ts.forEachChild(node, visit)
+    for (const node of all) {
+      const member = this.#member(node.expression)
+      const kind = this.#definitionKind(node, member?.name)
+      if (kind) {
+        this.#drafts.set(node, candidates.length)
+        candidates.push({ node, alias: kind === 'alias' })
+      }
+      if (member && isCallMethod(member.name)) calls.push([node, member.name, member.of])
     }
-    visit(this.#file)
     // Definitions are numbered before anything is read: a binding may refer to one further down.
     this.#reader.readTopLevel()
     for (const { node, alias } of candidates) this.#definitions.push(this.#definition(node, alias))
@@ -87,6 +83,26 @@ class Summary {
       apps: this.#apps,
       parseErrors: parseErrors(this.#file),
     }
+  }
+
+  /** Sets the parents in the whole tree, and collects what calls and what makes something. */
+  #walk(): { readonly all: readonly TS.CallExpression[]; readonly news: readonly TS.NewExpression[] } {
+    const ts = this.#ts
+    const all: TS.CallExpression[] = []
+    const news: TS.NewExpression[] = []
+    const { CallExpression: call, NewExpression: construct } = ts.SyntaxKind
+    let parent: TS.Node = this.#file
+    const visit = (node: TS.Node): void => {
+      setParent(node, parent)
+      if (node.kind === call && ts.isCallExpression(node)) all.push(node)
+      else if (node.kind === construct && ts.isNewExpression(node)) news.push(node)
+      const outer = parent
+      parent = node
+      ts.forEachChild(node, visit)
+      parent = outer
+    }
+    ts.forEachChild(this.#file, visit)
+    return { all, news }
   }
 
   #member(callee: TS.Expression): { readonly name: string; readonly of: TS.Expression } | undefined {
@@ -367,6 +383,10 @@ class Summary {
     const to = this.#file.getLineAndCharacterOfPosition(node.end)
     return [start, node.end, from.line + 1, from.character + 1, to.line + 1, to.character + 1]
   }
+}
+
+function setParent(node: TS.Node, parent: TS.Node): void {
+  ;(node as { parent: TS.Node }).parent = parent // for the readers of a tree it is read-only, and we are its makers
 }
 
 function isCallMethod(name: string): name is CallSite['method'] {

@@ -1,12 +1,12 @@
 import { lstatSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { type CachedFile, type CacheContent, readCache, writeCache } from './cache.ts'
-import type { Summaries } from './evaluate.ts'
-import { type FileSummary, surfaceOf } from './file-summary.ts'
+import { type FileSummary, namesOf, surfaceOf } from './file-summary.ts'
 import { type Listing, listFiles } from './list-files.ts'
 import { Parser } from './parser.ts'
 import { FileReader, type FileStamp, isInteresting, isMinified, largestBytes, withoutMark } from './prefilter.ts'
 import { ModuleResolver } from './resolve-module.ts'
+import type { Summaries } from './stars.ts'
 import type { SkippedFile } from './task-info.ts'
 
 interface Entry {
@@ -22,12 +22,15 @@ interface Entry {
   buffer?: { readonly text: string; readonly version: number } | undefined
 }
 
-/** What became of a file: which keys others may have relied on. */
+/** What became of a file: which of the keys that others rest on have changed. */
 export interface FileChange {
   readonly file: string
   /** Whether files that import it must be linked again. */
   readonly surface: boolean
-  readonly appeared: boolean
+  /** Whether it hands on other names than before. */
+  readonly names: boolean
+  /** Whether it appeared or went. */
+  readonly presence: boolean
 }
 
 export interface Counts {
@@ -47,6 +50,9 @@ export class Workspace {
   /** Summaries of files that may hold an alias of `task`; anything else is not read for that. */
   readonly likely: Summaries
   readonly #entries = new Map<string, Entry>()
+  readonly #open = new Set<string>()
+  /** Files that are skipped or stale, or were: few of many thousands, and asked for with every edit. */
+  readonly #odd = new Set<string>()
   readonly #parser = new Parser()
   readonly #reader = new FileReader()
   readonly #resolver: ModuleResolver
@@ -72,9 +78,11 @@ export class Workspace {
 
   /** Lists the folder and reads what is new or changed since the cache was written. Yields to others between batches. */
   async load(): Promise<void> {
-    const listing = await listFiles(this.folder)
+    // Git lists the files while the cache is read.
+    const listed = listFiles(this.folder)
     const cache = this.#cacheFile === undefined ? undefined : readCache(this.#cacheFile, this.folder)
     if (cache) this.addAliases(cache.aliases)
+    const listing = await listed
     this.#manifests = listing.manifests
     let done = 0
     for (const file of listing.sources) {
@@ -107,30 +115,24 @@ export class Workspace {
   }
 
   stale(): readonly string[] {
-    return [...this.#entries]
-      .filter(([, entry]) => entry.stale)
-      .map(([file]) => file)
-      .sort()
+    return [...this.#odd].filter((file) => this.isStale(file)).sort()
   }
 
   skipped(): readonly SkippedFile[] {
-    return [...this.#entries]
-      .flatMap(([file, { skipped, stamp, buffer }]) =>
-        skipped
-          ? [{ file, reason: skipped, bytes: buffer ? Buffer.byteLength(buffer.text) : (stamp?.bytes ?? 0) }]
-          : [],
-      )
-      .sort((a, b) => (a.file < b.file ? -1 : 1))
+    return [...this.#odd].sort().flatMap((file) => {
+      const { skipped, stamp, buffer } = this.#entries.get(file) ?? {}
+      const bytes = buffer ? Buffer.byteLength(buffer.text) : (stamp?.bytes ?? 0)
+      return skipped ? [{ file, reason: skipped, bytes }] : []
+    })
   }
 
   versions(): Readonly<Record<string, number>> {
     const versions: Record<string, number> = {}
-    for (const [file, { buffer }] of this.#entries) if (buffer) versions[file] = buffer.version
+    for (const file of this.#open) {
+      const buffer = this.#entries.get(file)?.buffer
+      if (buffer) versions[file] = buffer.version
+    }
     return versions
-  }
-
-  isOpen(file: string): boolean {
-    return this.#entries.get(file)?.buffer !== undefined
   }
 
   /** The summary of a file, read now if nobody asked before. */
@@ -168,6 +170,7 @@ export class Workspace {
     if (entry?.buffer && entry.buffer.version > version) return undefined
     const own = entry ?? this.#add(file)
     own.buffer = { text: withoutMark(text), version }
+    this.#open.add(file)
     return this.#update(file, own, own.buffer.text, entry === undefined)
   }
 
@@ -176,6 +179,7 @@ export class Workspace {
     const entry = this.#entries.get(file)
     if (!entry?.buffer) return undefined
     entry.buffer = undefined
+    this.#open.delete(file)
     return this.refresh(file)
   }
 
@@ -189,8 +193,8 @@ export class Workspace {
     own.stamp = read.stamp
     if (read.kind === 'text') return this.#update(file, own, read.text, entry === undefined)
     const had = own.summary !== undefined
-    this.#skip(own, read.kind === 'skipped' ? read.reason : undefined)
-    return { file, surface: had, appeared: entry === undefined }
+    this.#skip(file, own, read.kind === 'skipped' ? read.reason : undefined)
+    return { file, surface: had, names: had, presence: entry === undefined }
   }
 
   /** Forgets tsconfig.json and package.json files. */
@@ -240,10 +244,11 @@ export class Workspace {
 
   #remove(file: string): FileChange {
     this.#entries.delete(file)
-    return { file, surface: true, appeared: false }
+    return { file, surface: true, names: true, presence: true }
   }
 
-  #skip(entry: Entry, reason: SkippedFile['reason'] | undefined): void {
+  #skip(file: string, entry: Entry, reason: SkippedFile['reason'] | undefined): void {
+    if (reason) this.#odd.add(file)
     entry.skipped = reason
     entry.summary = undefined
     entry.interesting = false
@@ -257,6 +262,7 @@ export class Workspace {
     if (!same || kind === 'unreadable' || (kind === 'read' && !summary)) return false
     const skipped = kind === 'read' || kind === 'dull' ? undefined : kind
     this.#entries.set(file, { stamp: { mtimeMs, bytes }, skipped, summary, interesting: kind === 'read', stale: false })
+    if (skipped) this.#odd.add(file)
     if (summary) this.counts.cached++
     return true
   }
@@ -266,7 +272,7 @@ export class Workspace {
     if (read.kind === 'gone') return
     const entry = this.#add(file)
     entry.stamp = read.stamp
-    if (read.kind === 'skipped') entry.skipped = read.reason
+    if (read.kind === 'skipped') this.#skip(file, entry, read.reason)
     if (read.kind !== 'text') return
     entry.interesting = true
     this.#read(file, entry, read.text)
@@ -275,7 +281,7 @@ export class Workspace {
   #read(file: string, entry: Entry, text: string): void {
     const summary = this.#parse(file, text)
     if (summary) entry.summary = summary
-    else this.#skip(entry, 'too-deep')
+    else this.#skip(file, entry, 'too-deep')
   }
 
   /** Undefined for a tower of brackets that no stack is deep enough for. */
@@ -291,30 +297,37 @@ export class Workspace {
 
   #update(file: string, entry: Entry, text: string, appeared: boolean): FileChange {
     const before = entry.summary
+    // Whoever wanted to know of a file without a summary whether it hands on anything asks again.
+    const wasAsked = before !== undefined || entry.barrel !== undefined
+    const lost: FileChange = { file, surface: wasAsked, names: wasAsked, presence: appeared }
+    const same: FileChange = { file, surface: appeared, names: appeared, presence: appeared }
     entry.barrel = undefined
     if (text.length > largestBytes || isMinified(text)) {
-      this.#skip(entry, text.length > largestBytes ? 'too-large' : 'minified')
-      return { file, surface: before !== undefined, appeared }
+      this.#skip(file, entry, text.length > largestBytes ? 'too-large' : 'minified')
+      return lost
     }
     entry.skipped = undefined
     const interesting = isInteresting(text, this.#aliasPattern)
     if (!interesting && !before) {
       entry.stale = false
-      return { file, surface: appeared, appeared }
+      return wasAsked ? lost : same
     }
     const summary = this.#parse(file, text)
     if (!summary) {
-      this.#skip(entry, 'too-deep')
-      return { file, surface: before !== undefined, appeared }
+      this.#skip(file, entry, 'too-deep')
+      return lost
     }
     if (before && lostSomething(before, summary)) {
       entry.stale = true
-      return { file, surface: false, appeared }
+      this.#odd.add(file)
+      return same
     }
     entry.stale = false
     entry.interesting = interesting
     entry.summary = summary
-    return { file, surface: appeared || !before || surfaceOf(before) !== surfaceOf(summary), appeared }
+    const surface = !before || surfaceOf(before) !== surfaceOf(summary)
+    const names = !before || namesOf(before) !== namesOf(summary)
+    return { file, surface: appeared || surface, names: appeared || names, presence: appeared }
   }
 
   #isLikely(file: string): boolean {
