@@ -18,6 +18,7 @@ const fileFloors: Readonly<Record<string, number>> = {
   // Pure data that imports nothing; `wire/` translates it.
   'events/event.ts': 0,
   'transports/transport.ts': 2,
+  'pools/child.ts': 2,
   'transports/topology.ts': 2,
   'backends/result-backend.ts': 2,
   'pools/pool.ts': 2,
@@ -141,7 +142,7 @@ const rules: Readonly<Record<string, (source: Source) => readonly string[]>> = {
       const kind = /^runtime\/src\/(transports|backends|pools|drivers)\//.exec(target)?.[1]
       if (!kind || fileFloors[within(target)] !== undefined || folderOf(path) === kind) return []
       if (kind === 'drivers' && ['transports', 'backends'].includes(folderOf(path))) return []
-      const chooser = kind === 'pools' ? 'runtime/src/worker/worker.ts' : 'runtime/src/app/connect.ts'
+      const chooser = kind === 'pools' ? 'runtime/src/worker/make-pool.ts' : 'runtime/src/app/connect.ts'
       if (path !== chooser) return [`names ${specifier}; only ${chooser} may`]
       return when !== 'start' || kind === 'pools' ? [] : [`imports ${specifier} at start; use import()`]
     }),
@@ -333,7 +334,7 @@ const decencies: readonly Case[] = [
   at(2, 'app/x.ts', '// as celery-task-meta- in Celery\nconst unacked = 1'),
   at(3, 'app/connect.ts', "await import('../transports/redis.ts')"),
   at(3, 'app/connect.ts', "import type { RedisTransport } from '../transports/redis.ts'"),
-  at(3, 'worker/worker.ts', "import { AsyncPool } from '../pools/async.ts'"),
+  at(3, 'worker/make-pool.ts', "import { AsyncPool } from '../pools/async.ts'"),
   at(3, 'app/x.ts', "import type { Transport } from '../transports/transport.ts'"),
   at(4, 'drivers/redis-connection.ts', "import { Redis } from 'ioredis'"),
   at(4, 'extension/src/commands.ts', "import * as vscode from 'vscode'"),

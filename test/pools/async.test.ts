@@ -23,6 +23,7 @@ function pool(capacity = 2) {
     capacity,
     clock,
     terminated: (signal) => new Error(`ended by ${signal}`),
+    expired: (seconds) => new Error(`over ${seconds} s`),
     runTask: (_, signal) => {
       signals.push(signal)
       return new Promise((resolve) => ends.push(() => resolve(done)))

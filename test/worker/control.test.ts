@@ -93,12 +93,10 @@ test('shutdown ends the worker when its task is done', async () => {
   expect([told, worker.state]).toEqual(['stopping', 'stopped'])
 })
 
-test('a command that the worker does not know is answered with an error', async () => {
+test('a pool that is not autoscaled says so when its range is to be changed', async () => {
   const { control, pass } = await busy()
 
-  expect(await pass(control.autoscale(3, 1))).toMatchObject({
-    'w1@test': { error: expect.stringContaining('autoscale') },
-  })
+  expect(await pass(control.autoscale(3, 1))).toMatchObject({ 'w1@test': { error: 'Autoscale not enabled' } })
 })
 
 test('task events are switched on and off from afar', async () => {

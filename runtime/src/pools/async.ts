@@ -12,13 +12,21 @@ export interface AsyncPoolDeps {
   readonly capacity: number
   readonly runTask: RunTask
   readonly clock: Clock
+  /** `solo` is this pool with one slot. Default `async`. */
+  readonly name?: 'async' | 'solo' | undefined
   /** Reason of the abort that ends a run by a signal. */
   readonly terminated: (signal: NodeJS.Signals) => Error
+  /** Reason of the abort at the hard time limit. */
+  readonly expired: (seconds: number) => Error
 }
 
-/** Runs tasks on the event loop of this process, up to `capacity` of them at once. The default pool. */
+/**
+ * Runs tasks on the event loop of this process, up to `capacity` of them at once. The default pool. Nothing can end a function that
+ * does not listen to its signal: a run is over when it has ended, not before.
+ */
 export class AsyncPool implements Pool {
-  readonly name = 'async'
+  readonly name: string
+  readonly pids = [process.pid]
   #capacity: number
   readonly #deps: AsyncPoolDeps
   readonly #running = new Set<Running>()
@@ -26,6 +34,7 @@ export class AsyncPool implements Pool {
 
   constructor(deps: AsyncPoolDeps) {
     this.#deps = deps
+    this.name = deps.name ?? 'async'
     this.#capacity = deps.capacity
   }
 
@@ -43,13 +52,14 @@ export class AsyncPool implements Pool {
     const running: Running = { job, controller: new AbortController() }
     if (this.#running.size === 0) this.#idle = deferred()
     this.#running.add(running)
-    const { clock, terminated } = this.#deps
+    const { clock, terminated, expired } = this.#deps
     return {
       get accepted() {
         return Promise.resolve({ pid: process.pid, atMs: clock.now() })
       },
       outcome: this.#outcome(running),
       terminate: (signal) => running.controller.abort(terminated(signal)),
+      expire: (seconds) => running.controller.abort(expired(seconds)),
     }
   }
 
@@ -70,6 +80,9 @@ export class AsyncPool implements Pool {
   async shrink(by: number): Promise<void> {
     this.#capacity = Math.max(1, this.#capacity - by)
   }
+
+  /** The code is in this process, which loads it once. */
+  async restart(): Promise<void> {}
 
   async stop(mode: 'drain' | 'kill', deadlineMs: number): Promise<readonly PoolJob[]> {
     const { clock, terminated } = this.#deps

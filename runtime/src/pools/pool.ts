@@ -7,11 +7,17 @@ export interface Pool {
   readonly name: string
   readonly capacity: number
   readonly busy: number
+  /** Processes that tasks run in. */
+  readonly pids: readonly number[]
+  /** Resolves when it can run a task. Rejects with LoadError when its children cannot be started. */
   start(): Promise<void>
   /** Starts at once; the caller keeps `busy` below `capacity`. */
   run(job: PoolJob): PoolRun
   grow(by: number): Promise<void>
+  /** To one at least; what runs goes on. */
   shrink(by: number): Promise<void>
+  /** Loads the user's code anew where the pool has it in children; what runs ends first. */
+  restart(): Promise<void>
   /** `drain` waits for what runs until `deadlineMs` (monotonic), `kill` does not. Returns the unfinished. */
   stop(mode: 'drain' | 'kill', deadlineMs: number): Promise<readonly PoolJob[]>
 }
@@ -21,6 +27,8 @@ export interface PoolJob {
   readonly message: Message
   readonly deliveryInfo: DeliveryInfo
   readonly hostname: string
+  /** The run's signal aborts after this. */
+  readonly softSeconds?: number | undefined
 }
 
 export interface PoolRun {
@@ -29,6 +37,8 @@ export interface PoolRun {
   readonly outcome: Promise<Outcome>
   /** Ends the run; what its outcome becomes is the pool's business (`workerLost`, or `revoked` with reason `terminated`). */
   terminate(signal: NodeJS.Signals): void
+  /** The hard time limit is over: ends the run, its outcome is `timeout`. In this process code cannot be ended against its will: its signal aborts. */
+  expire(seconds: number): void
 }
 
 /** What a run tells while it runs. Resolves when it is stored. */

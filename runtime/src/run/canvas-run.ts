@@ -1,4 +1,5 @@
 import { freezeLinks } from '../app/canvas.ts'
+import { redactedReprs } from '../app/redacted.ts'
 import { callOf, encodeMessage } from '../app/send.ts'
 import type { TqApp } from '../app/tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
@@ -23,15 +24,31 @@ export async function publishRetry(
     ...message,
     args: args ?? message.args,
     kwargs: kwargs ?? message.kwargs,
-    argsRepr: args ? undefined : message.argsRepr,
-    kwargsRepr: kwargs ? undefined : message.kwargsRepr,
+    ...reprsOf(app, execution, outcome),
     etaMs: outcome.etaMs,
     retries: message.retries + 1,
     properties: { ...message.properties, priority: priority ?? message.properties.priority },
   }
-  const { info } = delivery
-  const where = queue === undefined ? info : { queue, exchange: '', routingKey: queue }
-  await publish({ message: next, raw: encodeMessage(app, next), route: where })
+  // Straight to the queue it came from: by its exchange it would run again wherever else it has run already.
+  const { queue: own } = delivery.info
+  const where =
+    queue === undefined
+      ? { queue: own, exchange: '', routingKey: own }
+      : app.router.route({ task: message.task, args: [], kwargs: {}, options: { queue }, taskOptions: {} }).route
+  await publish({ message: next, raw: encodeMessage(app, next, execution.task.definition.options), route: where })
+}
+
+function reprsOf(
+  app: TqApp,
+  { message, task }: Execution,
+  { changes: { args, kwargs } }: Outcome & { readonly kind: 'retry' },
+): Pick<Message, 'argsRepr' | 'kwargsRepr'> {
+  const call = { task: message.task, args: args ?? message.args, kwargs: kwargs ?? message.kwargs }
+  const shown = args || kwargs ? redactedReprs(app, call, task.definition.options) : undefined
+  return {
+    argsRepr: args ? shown?.argsRepr : message.argsRepr,
+    kwargsRepr: kwargs ? shown?.kwargsRepr : message.kwargsRepr,
+  }
 }
 
 /**

@@ -2,9 +2,11 @@ import { outsideTask } from '../app/context.ts'
 import { errorOf } from '../app/async-result.ts'
 import { createMemoryServer, openMemory } from '../app/connect.ts'
 import { type Prepared, sentEvent } from '../app/send.ts'
-import type { EagerRun, EagerRunner, TqApp } from '../app/tq.ts'
+import type { EagerRun, EagerRunner } from '../app/calling.ts'
+import type { TqApp } from '../app/tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
+import { TimeLimitExceeded } from '../core/errors.ts'
 import { type Deferred, deferred } from '../core/lifecycle.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Outcome } from '../core/outcome.ts'
@@ -99,7 +101,7 @@ export class Eager implements EagerRunner {
     const warn: Logger['warn'] = (message, fields) => app.logger.warn(message, fields)
     const logger: Logger = { debug: quiet, info: quiet, warn, error: quiet }
     const virtual = this.#clock
-    const memory = await openMemory(await createMemoryServer(), { clock: virtual, logger })
+    const memory = await openMemory(await createMemoryServer(), { clock: virtual, logger, codec: app.resultCodec })
     await memory.transport.connect()
     const stored = settings.taskStoreEagerResult
     const backend = stored ? await connections.backend() : memory.backend
@@ -111,6 +113,7 @@ export class Eager implements EagerRunner {
       lamport,
       logger,
       enabled: true,
+      serializer: app.eventSerializer,
     })
     // What a task measures and waits for is real; what tq waits for between runs is not.
     const taskClock: Clock = {
@@ -222,10 +225,17 @@ function eagerPool(runTask: RunTask, clock: Clock): Pool {
       const controller = new AbortController()
       const outcome = runTask(job, controller.signal).finally(() => busy--)
       const accepted = Promise.resolve({ pid: process.pid, atMs: clock.now() })
-      return { accepted, outcome, terminate: (signal) => controller.abort(new Terminated(signal)) }
+      return {
+        accepted,
+        outcome,
+        terminate: (signal) => controller.abort(new Terminated(signal)),
+        expire: (seconds) => controller.abort(new TimeLimitExceeded(seconds)),
+      }
     },
+    pids: [process.pid],
     grow: async () => {},
     shrink: async () => {},
+    restart: async () => {},
     stop: async () => [],
   }
 }

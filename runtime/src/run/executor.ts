@@ -1,3 +1,4 @@
+import { redactedReprs } from '../app/redacted.ts'
 import { eventFieldsOf, type Prepared } from '../app/send.ts'
 import type { TqApp } from '../app/tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
@@ -10,11 +11,12 @@ import type { EventSink } from '../events/event.ts'
 import type { OnUpdate, Pool } from '../pools/pool.ts'
 import type { Delivery, Transport } from '../transports/transport.ts'
 import { isoTime } from '../wire/python-text.ts'
-import { decodeTask } from '../wire/task-protocol.ts'
+import { compressionOf, decodeTask } from '../wire/task-protocol.ts'
 import { type Execution, newExecution } from './execution.ts'
 import { failureOf } from './failure.ts'
 import { gate } from './gate.ts'
 import { Settler } from './settle.ts'
+import { armHardLimit, TimeLimits } from './time-limit.ts'
 
 /** What runs tasks needs; the same for a worker and for eager calls. */
 export interface ExecutorDeps {
@@ -49,10 +51,14 @@ export class Executor {
   readonly active = new Map<string, Execution>()
   /** Tasks finished since the start, by name. */
   readonly totals = new Map<string, number>()
+  readonly limits: TimeLimits
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps
+    deps.app.serializers.check() // a mistyped acceptContent would set every message aside
     this.#settler = new Settler(deps)
+    const { taskSoftTimeLimit: softSeconds, taskTimeLimit: hardSeconds } = deps.app.settings
+    this.limits = new TimeLimits({ softSeconds, hardSeconds })
   }
 
   /** Decodes a delivery and decides. What cannot be decoded is quarantined; the worker goes on. */
@@ -62,7 +68,7 @@ export class Executor {
     try {
       const { raw } = delivery
       const { headers, properties } = raw
-      message = decodeTask({ headers, properties, body: app.serializers.decode(raw) })
+      message = decodeTask({ headers, properties, body: app.serializers.decode(raw, compressionOf(headers)) }, app.zone)
     } catch (error) {
       return { kind: 'done', done: this.#quarantine(delivery, error) }
     }
@@ -76,6 +82,9 @@ export class Executor {
     })
     if (verdict.kind === 'unknown' || !task) return { kind: 'done', done: this.#unknown(delivery, message) }
     if (verdict.kind === 'park') return { kind: 'done', done: this.#park(delivery, message, verdict.untilMs) }
+    // The sender, Python for one, may not know what is to be hidden.
+    const shown = redactedReprs(app, message, task.definition.options)
+    if (shown) message = { ...message, ...shown }
     const execution = newExecution(delivery, message, task, app.settings, nowMs)
     this.#received(message)
     if (verdict.kind === 'run') return { kind: 'run', execution }
@@ -97,8 +106,10 @@ export class Executor {
       execution.startedMonotonic = clock.monotonic()
       if (execution.trackStarted) await this.#settler.storeStarted(execution)
       if (this.#deps.events.enabled) this.#deps.events.emit({ type: 'task-started', uuid: message.id })
-      execution.run = pool.run({ message, deliveryInfo: delivery.info, hostname })
-      const outcome = await execution.run.outcome
+      const { softSeconds, hardSeconds } = this.limits.of(message, execution.task.definition.options)
+      execution.run = pool.run({ message, deliveryInfo: delivery.info, hostname, softSeconds })
+      const limit = armHardLimit(execution.run, hardSeconds, clock)
+      const outcome = await execution.run.outcome.finally(() => limit?.cancel())
       // The worker gave up and gave the message back: another one runs it, and that result counts.
       if (this.#deps.giveUp.aborted && execution.acksLate && outcome.kind === 'revoked') return outcome
       return await this.settle(execution, outcome)
@@ -124,7 +135,8 @@ export class Executor {
   }
 
   /** Stores what a running task says of itself. */
-  readonly onUpdate: OnUpdate = (update) => this.#settler.storeUpdate(update)
+  readonly onUpdate: OnUpdate = (update) =>
+    this.#settler.storeUpdate(update, this.active.get(update.taskId)?.message.replyTo)
 
   #received(message: Message): void {
     const { events, logger } = this.#deps

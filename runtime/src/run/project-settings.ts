@@ -11,6 +11,8 @@ export interface ProjectOptions {
   readonly app?: string | undefined
   /** Wins over the environment and the app's own settings. */
   readonly broker?: string | undefined
+  /** Gives up, and ends the child that runs the user's code. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Where a project's broker is, learnt without any code of the user having run in this process. */
@@ -37,7 +39,7 @@ export async function findProject(options: ProjectOptions): Promise<Project> {
     return undefined
   })
   const isKnown = (options.broker ?? env['TQ_BROKER_URL'] ?? env['TQ_DB']) !== undefined
-  const asked = place === undefined || isKnown ? {} : await settingsOf(place, cwd)
+  const asked = place === undefined || isKnown ? {} : await settingsOf(place, cwd, options.signal)
   const settings = options.broker === undefined ? asked : { ...asked, brokerUrl: options.broker }
   return { settings, place, cwd, problem }
 }
@@ -56,25 +58,32 @@ export const wantedSettings = [
 
 const patienceMs = 15_000
 
-async function settingsOf(place: AppPlace, cwd: string): Promise<SettingsInput> {
+async function settingsOf(place: AppPlace, cwd: string, signal: AbortSignal | undefined): Promise<SettingsInput> {
   const text = await readFile(place.file, 'utf8')
-  return saysNothing(text) ? {} : askChild(place, cwd)
+  return saysNothing(text) ? {} : askChild(place, cwd, signal)
 }
 
 /** The one app of the file is made with literals among which no such setting is: nothing to be learnt from running it. */
 export function saysNothing(text: string): boolean {
   const made = /\bnew\s+Tq\s*\(\s*(?:'[^'\n]*'|"[^"\n]*")\s*(?:\)|,\s*\{([^{}()]*)\}\s*,?\s*\))/u.exec(text)
-  if (made === null || /\bconfigure\s*\(/u.test(text)) return false
+  if (made === null || /\bconfig(?:ure|From\w+)\s*\(/u.test(text)) return false
   const options = made[1] ?? ''
   if (options.includes('...') || wantedSettings.some((name) => options.includes(name))) return false
   return text.split(/\bnew\s+Tq\b/u).length === 2
 }
 
-function askChild(place: AppPlace, cwd: string): Promise<SettingsInput> {
+function askChild(place: AppPlace, cwd: string, signal: AbortSignal | undefined): Promise<SettingsInput> {
   const entry = fileURLToPath(new URL(`settings-child${extname(fileURLToPath(import.meta.url))}`, import.meta.url))
   const app = place.exportName === undefined ? place.file : `${place.file}:${place.exportName}`
   // The password of a URL goes through the pipe between us, never through arguments or output.
-  const child = fork(entry, [app], { cwd, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], timeout: patienceMs })
+  const child = fork(entry, [app], {
+    cwd,
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    timeout: patienceMs,
+    // Code that hangs at import hears no other.
+    killSignal: 'SIGKILL',
+    ...(signal && { signal }),
+  })
   let said = ''
   child.stderr?.setEncoding('utf8').on('data', (part: string) => {
     said = `${said}${part}`.slice(-2000)

@@ -2,7 +2,7 @@ import { BoundTask, runInContext, type TaskContext } from '../app/context.ts'
 import type { AnyTask } from '../app/task.ts'
 import type { TqApp } from '../app/tq.ts'
 import type { Clock } from '../core/clock.ts'
-import { type Reject, type Retry, SoftTimeLimitExceeded, TqError } from '../core/errors.ts'
+import { type Reject, type Retry, SoftTimeLimitExceeded, type TimeLimitExceeded, TqError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Ending, Outcome } from '../core/outcome.ts'
 import type { ResultRef } from '../core/states.ts'
@@ -51,7 +51,7 @@ async function body(
 ): Promise<Outcome> {
   const { app, clock } = deps
   const options = task?.definition.options ?? {}
-  const limit = job.message.limits.softSeconds ?? options.softTimeLimit ?? app.settings.taskSoftTimeLimit
+  const { softSeconds: limit } = job
   const soft = limit === undefined ? undefined : new AbortController()
   const signal = soft ? AbortSignal.any([poolSignal, soft.signal]) : poolSignal
   const timer =
@@ -160,6 +160,10 @@ function endingOf(thrown: unknown, ownModule: string, throws: Parameters<typeof 
     case 'TQ_REJECT': {
       const reject = thrown as Reject // its code says so
       return { kind: 'reject', requeue: reject.requeue, reason: reject.message }
+    }
+    case 'TQ_TIME_LIMIT': {
+      const { seconds } = thrown as TimeLimitExceeded // its code says so
+      return { kind: 'timeout', limitSeconds: seconds, failure: failureOf(thrown, ownModule, throws) }
     }
     case 'TQ_TERMINATED':
       return { kind: 'revoked', reason: 'terminated', signal: (thrown as Terminated).signal }

@@ -126,9 +126,9 @@ export class Settler {
     )
   }
 
-  async storeUpdate(update: StateUpdate): Promise<void> {
+  async storeUpdate(update: StateUpdate, replyTo: string | undefined): Promise<void> {
     const { taskId: id, state, meta: result } = update
-    await this.#deps.backend.store([{ id, state, result }], { ttlMs: this.#ttl() })
+    await this.#deps.backend.store([{ id, state, result }], { ttlMs: this.#ttl(), replyTo })
   }
 
   async settleUnknown(delivery: Delivery, message: Message, failure: Failure): Promise<void> {

@@ -5,15 +5,17 @@ import type { Logger } from '../core/logger.ts'
 import type { Pool } from '../pools/pool.ts'
 import type { Execution } from '../run/execution.ts'
 import type { Executor } from '../run/executor.ts'
-import { directQueue } from '../transports/topology.ts'
+import type { Queue } from '../transports/topology.ts'
 import type { Delivery, Subscription, Transport } from '../transports/transport.ts'
 import { EtaQueue } from './eta-queue.ts'
+import { RateLimits } from './rate-limit.ts'
 
 export interface ConsumerDeps {
   readonly transport: Transport
   readonly executor: Executor
   readonly pool: Pool
-  readonly queues: readonly string[]
+  /** Each queue once for every binding of it. */
+  readonly queues: readonly Queue[]
   readonly prefetchMultiplier: number | 'auto'
   readonly clock: Clock
   readonly logger: Logger
@@ -33,6 +35,7 @@ const weightOfNewest = 0.1
 export class Consumer {
   readonly #deps: ConsumerDeps
   readonly #eta: EtaQueue
+  readonly rates: RateLimits
   readonly #ready: Execution[] = []
   readonly #settling = new Set<Promise<void>>()
   #subscription: Subscription | undefined
@@ -45,6 +48,10 @@ export class Consumer {
   constructor(deps: ConsumerDeps) {
     this.#deps = deps
     this.#eta = new EtaQueue(deps.clock, (execution) => {
+      this.#admit(execution)
+      this.#fill()
+    })
+    this.rates = new RateLimits(deps.clock, (execution) => {
       this.#ready.push(execution)
       this.#fill()
     })
@@ -54,10 +61,22 @@ export class Consumer {
 
   async start(): Promise<void> {
     const { transport, queues } = this.#deps
-    await transport.declare({ queues: queues.map(directQueue) })
-    this.#subscription = await transport.subscribe(queues, { prefetch: this.prefetch }, (deliveries) =>
+    await transport.declare({ queues })
+    const names = [...new Set(queues.map((queue) => queue.name))]
+    this.#subscription = await transport.subscribe(names, { prefetch: this.prefetch }, (deliveries) =>
       outsideTask(() => this.#receive(deliveries)),
     )
+  }
+
+  /** Resolves when it consumes this queue, too. */
+  async add(bindings: readonly Queue[]): Promise<void> {
+    await this.#deps.transport.declare({ queues: bindings })
+    for (const name of new Set(bindings.map((queue) => queue.name))) await this.#subscription?.add(name)
+  }
+
+  /** What it holds of the queue it still runs. */
+  async remove(name: string): Promise<void> {
+    await this.#subscription?.remove(name)
   }
 
   /** Messages held at most; 0 is no limit. */
@@ -69,9 +88,14 @@ export class Consumer {
     return this.#running
   }
 
+  /** Tasks that run, and those that would if there were room. */
+  get demand(): number {
+    return this.#running + this.#ready.length
+  }
+
   /** Held, but not running: ready ones and those that wait for an ETA of moments. */
   reserved(): readonly Execution[] {
-    return [...this.#ready, ...this.#eta.waiting()]
+    return [...this.#ready, ...this.rates.waiting(), ...this.#eta.waiting()]
   }
 
   scheduled(): readonly Execution[] {
@@ -84,7 +108,7 @@ export class Consumer {
       const admitted = executor.admit(delivery)
       switch (admitted.kind) {
         case 'run':
-          this.#ready.push(admitted.execution)
+          this.#admit(admitted.execution)
           break
         case 'wait':
           this.#eta.add(admitted.execution, admitted.untilMs)
@@ -94,6 +118,10 @@ export class Consumer {
       }
     }
     this.#fill()
+  }
+
+  #admit(execution: Execution): void {
+    if (this.rates.admit(execution)) this.#ready.push(execution)
   }
 
   #track(done: Promise<void>): void {
@@ -144,6 +172,7 @@ export class Consumer {
   async pause(): Promise<void> {
     this.#stopping = true
     this.#eta.clear()
+    this.rates.clear()
     this.#ready.length = 0
     await this.#subscription?.pause()
   }

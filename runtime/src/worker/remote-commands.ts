@@ -1,5 +1,10 @@
+import type { Pool } from '../pools/pool.ts'
 import type { Execution } from '../run/execution.ts'
-import { directQueue } from '../transports/topology.ts'
+import type { Limits } from '../run/time-limit.ts'
+import { isTqError } from '../core/errors.ts'
+import { tasksPerSecond } from '../core/rate.ts'
+import type { ExchangeKind } from '../core/routing.ts'
+import type { Queue } from '../transports/topology.ts'
 import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
 import {
   activeQueueToDict,
@@ -11,11 +16,20 @@ import {
   taskInfoToDict,
   type WorkerStats,
 } from '../wire/inspect-dict.ts'
+import type { Autoscaler } from './autoscale.ts'
 
 /** What remote control may see and do of a worker. */
 export interface Controlled {
   readonly hostname: string
-  readonly queues: readonly string[]
+  /** What it consumes, each queue once for every binding. */
+  queues(): readonly Queue[]
+  /** False when it consumes the queue already. */
+  addQueue(
+    name: string,
+    binding: { exchange?: string; exchangeType?: ExchangeKind; routingKey?: string },
+  ): Promise<boolean>
+  /** False when it does not consume the queue. */
+  removeQueue(name: string): Promise<boolean>
   active(): readonly Execution[]
   reserved(): readonly Execution[]
   scheduled(): readonly Execution[]
@@ -27,6 +41,14 @@ export interface Controlled {
   revoke(ids: readonly string[]): void
   terminate(id: string, signal: NodeJS.Signals): boolean
   setEvents(on: boolean): boolean
+  /** Names the task's limits until the worker ends. */
+  setTimeLimits(task: string, limits: Limits): void
+  /** Tasks per second, undefined for no limit. */
+  setRateLimit(task: string, perSecond: number | undefined): void
+  readonly pool: Pool
+  /** After the pool was resized. */
+  resized(): void
+  readonly autoscaler: Autoscaler | undefined
   heartbeat(): void
   shutdown(): void
 }
@@ -51,15 +73,28 @@ const commands: Readonly<Record<string, Handler>> = {
   clock: (worker) => ({ clock: worker.clock() }),
   revoked: (worker) => worker.revoked(),
   activeQueues: (worker) =>
-    worker.queues.map((name) =>
-      activeQueueToDict({
-        ...directQueue(name),
-        durable: true,
-        exclusive: false,
-        autoDelete: false,
-        queueArguments: {},
-      }),
-    ),
+    worker
+      .queues()
+      .map(({ name, exchange, routingKey, durable = true, autoDelete = false, arguments: given = {} }) =>
+        activeQueueToDict({ name, exchange, routingKey, durable, exclusive: false, autoDelete, queueArguments: given }),
+      ),
+  addConsumer: async (worker, args) => {
+    const queue = textOf(args.queue)
+    if (queue === undefined) return { error: 'add_consumer needs the name of a queue' }
+    try {
+      const isNew = await worker.addQueue(queue, bindingOf(args))
+      return { ok: isNew ? `add consumer ${queue}` : `already consuming from ${queue}` }
+    } catch (error) {
+      if (!isTqError(error)) throw error
+      return { error: error.message }
+    }
+  },
+  cancelConsumer: async (worker, args) => {
+    const queue = textOf(args.queue)
+    if (queue === undefined) return { error: 'cancel_consumer needs the name of a queue' }
+    const wasThere = await worker.removeQueue(queue)
+    return { ok: wasThere ? `no longer consuming from ${queue}` : `not consuming from ${queue}` }
+  },
   queryTask: (worker, args) => queriedToDict(query(worker, texts(args.ids))),
   hello: (worker, args) => {
     if (args.fromNode === worker.hostname) return undefined
@@ -79,6 +114,52 @@ const commands: Readonly<Record<string, Handler>> = {
   disableEvents: (worker) => ({
     ok: worker.setEvents(false) ? 'task events disabled' : 'task events already disabled',
   }),
+  rateLimit: (worker, args) => {
+    const task = textOf(args.taskName)
+    if (task === undefined || !worker.registered().includes(task)) return { error: 'unknown task' }
+    const rate = typeof args.rateLimit === 'number' ? args.rateLimit : textOf(args.rateLimit)
+    try {
+      const perSecond = tasksPerSecond(rate)
+      worker.setRateLimit(task, perSecond)
+      return { ok: perSecond === undefined ? 'rate limit disabled successfully' : 'new rate limit set successfully' }
+    } catch (error) {
+      if (!isTqError(error)) throw error
+      return { error: `Invalid rate limit string: ${error.message}` }
+    }
+  },
+  timeLimit: (worker, args) => {
+    const task = textOf(args.taskName)
+    if (task === undefined || !worker.registered().includes(task)) return { error: 'unknown task' }
+    worker.setTimeLimits(task, { softSeconds: numberOf(args.soft), hardSeconds: numberOf(args.hard) })
+    return { ok: 'time limits set successfully' }
+  },
+  poolGrow: async (worker, args) => {
+    if (worker.autoscaler) return { error: 'the pool is autoscaled: change its range with autoscale' }
+    await worker.pool.grow(numberOf(args.n) ?? 1)
+    worker.resized()
+    return { ok: 'pool will grow' }
+  },
+  poolShrink: async (worker, args) => {
+    if (worker.autoscaler) return { error: 'the pool is autoscaled: change its range with autoscale' }
+    await worker.pool.shrink(numberOf(args.n) ?? 1)
+    worker.resized()
+    return { ok: 'pool will shrink' }
+  },
+  poolRestart: async (worker) => {
+    if (worker.pool.pids[0] === process.pid) {
+      return { error: `the pool ${worker.pool.name} has the code in the worker's own process: restart the worker` }
+    }
+    await worker.pool.restart()
+    return { ok: 'reload started' }
+  },
+  autoscale: async (worker, args) => {
+    if (!worker.autoscaler) return { error: 'Autoscale not enabled' }
+    const { range } = worker.autoscaler
+    const max = numberOf(args.max) ?? range.max
+    const min = Math.min(numberOf(args.min) ?? range.min, max)
+    await worker.autoscaler.update({ min: Math.max(1, min), max: Math.max(1, max) })
+    return { ok: `autoscale now max=${max} min=${min}` }
+  },
   heartbeat: (worker) => worker.heartbeat(),
   shutdown: (worker) => worker.shutdown(),
 }
@@ -115,6 +196,24 @@ function query(worker: Controlled, ids: readonly string[]): Readonly<Record<stri
   look('reserved', worker.reserved())
   look('active', worker.active())
   return found
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined
+}
+
+// An exchange type that tq does not know is as good as none.
+function bindingOf(args: Args): { exchange?: string; exchangeType?: ExchangeKind; routingKey?: string } {
+  const [exchange, type, routingKey] = [args.exchange, args.exchangeType, args.routingKey].map(textOf)
+  return {
+    ...(exchange && { exchange }),
+    ...((type === 'direct' || type === 'topic' || type === 'fanout') && { exchangeType: type }),
+    ...(routingKey && { routingKey }),
+  }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }
 
 function texts(value: unknown): readonly string[] {

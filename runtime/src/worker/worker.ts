@@ -1,30 +1,44 @@
 import { freemem, totalmem } from 'node:os'
-import { publish } from '../app/send.ts'
+import { publish } from '../app/publish.ts'
 import type { TqApp } from '../app/tq.ts'
 import { serveMailbox } from '../control/mailbox.ts'
-import { ConnectionError, SettingError } from '../core/errors.ts'
+import { ConnectionError } from '../core/errors.ts'
 import { nodeName } from '../core/id.ts'
 import { deferred } from '../core/lifecycle.ts'
+import { tasksPerSecond } from '../core/rate.ts'
 import { version } from '../core/version.ts'
 import { EventDispatcher } from '../events/dispatcher.ts'
-import { AsyncPool } from '../pools/async.ts'
 import type { Pool } from '../pools/pool.ts'
 import { Executor } from '../run/executor.ts'
-import { taskRunner, Terminated } from '../run/run-task.ts'
 import type { Listening, Transport } from '../transports/transport.ts'
 import type { WorkerStats } from '../wire/inspect-dict.ts'
+import { Autoscaler, type AutoscaleRange } from './autoscale.ts'
 import { Consumer } from './consumer.ts'
 import { Heartbeat } from './heartbeat.ts'
+import { defaultConcurrency, makePool, type PoolName } from './make-pool.ts'
 import { type Controlled, handleCommand } from './remote-commands.ts'
 import { RevokedTasks } from './revoked.ts'
+import { WorkerQueues } from './worker-queues.ts'
 
 export interface WorkerOptions {
   /** Node name; `%h` host, `%n` its first part, `%d` its domain. Default `celery@%h`. */
   readonly hostname?: string | undefined
-  /** Default the setting `taskDefaultQueue` and the queues that tasks name in their options. */
+  /** Default those of the setting `taskQueues`; where it is unset the default queue and those that tasks name in their options. */
   readonly queues?: readonly string[] | undefined
-  /** Default the setting `workerConcurrency`, else 100. */
+  /** Not these of them. */
+  readonly excludeQueues?: readonly string[] | undefined
+  /** Default the setting `workerPool`. */
+  readonly pool?: PoolName | undefined
+  /** Default the setting `workerConcurrency`, else 100 on the async pool and the number of cores on others. */
   readonly concurrency?: number | undefined
+  /** A child of the pool is replaced after so many tasks. Default the setting `workerMaxTasksPerChild`. */
+  readonly maxTasksPerChild?: number | undefined
+  /** A child that holds more (KiB) is replaced. Default the setting `workerMaxMemoryPerChild`. */
+  readonly maxMemoryPerChild?: number | undefined
+  /** Grows and shrinks the pool with the demand; it starts with `min`. */
+  readonly autoscale?: AutoscaleRange | undefined
+  /** Further task modules that children import: globs relative to the app's file. */
+  readonly include?: readonly string[] | undefined
   /** Default the setting `workerPrefetchMultiplier`. */
   readonly prefetchMultiplier?: number | 'auto' | undefined
   /** Emit task events. Default the setting `workerSendTaskEvents`. */
@@ -35,7 +49,6 @@ export interface WorkerOptions {
 
 export type WorkerState = 'new' | 'starting' | 'running' | 'stopping' | 'stopped'
 
-const defaultConcurrency = 100
 const waitInMemoryMs = 1000
 
 /**
@@ -44,7 +57,6 @@ const waitInMemoryMs = 1000
  */
 export class Worker {
   readonly hostname: string
-  readonly queues: readonly string[]
   /** Resolves when the worker has stopped, by whatever way. */
   readonly finished: Promise<void>
   readonly #app: TqApp
@@ -52,6 +64,7 @@ export class Worker {
   readonly #finished = deferred<void>()
   readonly #giveUp = new AbortController()
   readonly #revoked: RevokedTasks
+  readonly #queues: WorkerQueues
   readonly #parts: { close(): Promise<void> }[] = []
   #state: WorkerState = 'new'
   #stopping: Promise<void> | undefined
@@ -65,18 +78,32 @@ export class Worker {
     this.#app = app
     this.#options = options
     this.hostname = nodeName(options.hostname ?? 'celery@%h')
-    this.queues = options.queues ?? queuesOf(app)
-    if (this.queues.length === 0) throw new SettingError('expected queues to name at least one queue, got none')
+    this.#queues = new WorkerQueues(app.router.queues, app.workerQueues(), {
+      only: options.queues,
+      except: options.excludeQueues,
+      direct: app.settings.workerDirect ? this.hostname : undefined,
+    })
     this.#revoked = new RevokedTasks(app.clock)
     this.finished = this.#finished.promise
+  }
+
+  /** The queues that it consumes now. */
+  get queues(): readonly string[] {
+    return this.#queues.names
   }
 
   get state(): WorkerState {
     return this.#state
   }
 
+  get pool(): PoolName {
+    return this.#options.pool ?? this.#app.settings.workerPool
+  }
+
   get concurrency(): number {
-    return this.#options.concurrency ?? this.#app.settings.workerConcurrency ?? defaultConcurrency
+    if (this.pool === 'solo') return 1
+    if (this.#options.autoscale) return this.#options.autoscale.min
+    return this.#options.concurrency ?? this.#app.settings.workerConcurrency ?? defaultConcurrency(this.pool)
   }
 
   /** Resolves when it consumes. Rejects with ConnectionError, or ChannelError for a node name that is taken. */
@@ -95,7 +122,7 @@ export class Worker {
   async #start(): Promise<void> {
     const { clock, logger, settings, connections, lamport } = this.#app
     const [transport, backend] = await Promise.all([connections.transport(), connections.backend()])
-    await transport.announce({ name: this.hostname, kind: 'worker', queues: this.queues })
+    await transport.announce({ name: this.hostname, kind: 'worker', queues: this.#queues.consumed })
     const eventsOn = this.#options.events ?? settings.workerSendTaskEvents
     const events = new EventDispatcher({
       transport,
@@ -105,20 +132,19 @@ export class Worker {
       lamport,
       logger,
       enabled: eventsOn === 'auto' ? transport.features.embedded : eventsOn,
+      serializer: this.#app.eventSerializer,
     })
     this.#parts.push(events)
-    const runTask = taskRunner({
+    const pool = makePool({
       app: this.#app,
-      clock,
-      isEager: false,
+      pool: this.pool,
+      concurrency: this.concurrency,
+      include: this.#options.include ?? [],
+      maxTasksPerChild: this.#options.maxTasksPerChild,
+      maxMemoryPerChild: this.#options.maxMemoryPerChild,
       onUpdate: (update) => executor.onUpdate(update),
     })
-    const pool: Pool = new AsyncPool({
-      capacity: this.concurrency,
-      runTask,
-      clock,
-      terminated: (signal) => new Terminated(signal),
-    })
+    this.#parts.push({ close: async () => void (await pool.stop('kill', 0)) })
     const executor = new Executor({
       app: this.#app,
       transport,
@@ -138,7 +164,7 @@ export class Worker {
       transport,
       executor,
       pool,
-      queues: this.queues,
+      queues: this.#queues.bindings,
       prefetchMultiplier: this.#options.prefetchMultiplier ?? settings.workerPrefetchMultiplier,
       clock,
       logger,
@@ -153,16 +179,32 @@ export class Worker {
       version,
       figures: () => ({ active: consumer.running, processed: processed(executor) }),
     })
-    const running: Running = { transport, executor, pool, consumer, heartbeat, events }
+    for (const name of this.#app.registry.names()) {
+      const { rateLimit = settings.taskDefaultRateLimit } = this.#app.registry.require(name).definition.options
+      if (!settings.workerDisableRateLimits) consumer.rates.set(name, tasksPerSecond(rateLimit))
+    }
+    const autoscaler = this.#autoscale(pool, consumer)
+    const running: Running = { transport, executor, pool, consumer, heartbeat, events, autoscaler }
     this.#running = running
     if (settings.workerEnableRemoteControl) {
       this.#parts.push(await this.#serve(running))
     }
+    await pool.start()
     await heartbeat.start()
     await consumer.start()
     this.#watchIdle()
     if (settings.workerEnableRemoteControl && !transport.features.embedded) void this.#warnOfTwin()
     logger.info(`${this.hostname} ready.`)
+  }
+
+  #autoscale(pool: Pool, consumer: Consumer): Autoscaler | undefined {
+    const { autoscale } = this.#options
+    if (!autoscale) return undefined
+    const { clock, logger } = this.#app
+    const onResized = (): void => consumer.resized()
+    const scaler = new Autoscaler({ ...autoscale, pool, demand: () => consumer.demand, onResized, clock, logger })
+    this.#parts.push({ close: async () => scaler.stop() })
+    return scaler
   }
 
   #serve(running: Running): Promise<Listening> {
@@ -238,7 +280,17 @@ export class Worker {
     const { executor, consumer, heartbeat, events } = running
     return {
       hostname: this.hostname,
-      queues: this.queues,
+      queues: () => this.#queues.bindings,
+      addQueue: async (name, binding) => {
+        const bindings = this.#queues.add(name, binding)
+        if (bindings) await consumer.add(bindings)
+        return bindings !== undefined
+      },
+      removeQueue: async (name) => {
+        const queue = this.#queues.remove(name)
+        if (queue !== undefined) await consumer.remove(queue)
+        return queue !== undefined
+      },
       active: () => [...executor.active.values()].filter((one) => one.startedAtMs !== undefined),
       reserved: () => consumer.reserved(),
       scheduled: () => consumer.scheduled(),
@@ -254,6 +306,11 @@ export class Worker {
         run?.terminate(signal)
         return run !== undefined
       },
+      setTimeLimits: (task, limits) => executor.limits.change(task, limits),
+      setRateLimit: (task, perSecond) => consumer.rates.set(task, perSecond),
+      pool: running.pool,
+      resized: () => consumer.resized(),
+      autoscaler: running.autoscaler,
       setEvents: (on) => {
         const changed = events.enabled !== on
         events.setEnabled(on)
@@ -279,9 +336,9 @@ export class Worker {
       pool: {
         implementation: `tq/pools/${pool.name}`,
         maxConcurrency: pool.capacity,
-        processes: [process.pid],
-        maxTasksPerChild: undefined,
-        timeouts: { soft: this.#app.settings.taskSoftTimeLimit ?? 0, hard: 0 },
+        processes: pool.pids,
+        maxTasksPerChild: this.#options.maxTasksPerChild ?? this.#app.settings.workerMaxTasksPerChild,
+        timeouts: { soft: this.#app.settings.taskSoftTimeLimit ?? 0, hard: this.#app.settings.taskTimeLimit ?? 0 },
       },
       broker: {
         transport: transport.name,
@@ -303,13 +360,7 @@ interface Running {
   readonly consumer: Consumer
   readonly heartbeat: Heartbeat
   readonly events: EventDispatcher
-}
-
-/** The default queue, and those that registered tasks name. */
-function queuesOf(app: TqApp): readonly string[] {
-  const queues = new Set([app.settings.taskDefaultQueue])
-  for (const task of app.tasks()) if (task.definition.options.queue) queues.add(task.definition.options.queue)
-  return [...queues]
+  readonly autoscaler: Autoscaler | undefined
 }
 
 function processed(executor: Executor): number {
