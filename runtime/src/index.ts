@@ -1,10 +1,16 @@
 import { type AppParts, TqApp, type TqOptions } from './app/tq.ts'
 import type { Worker, WorkerOptions } from './worker/worker.ts'
 
+export type { SettingDescription } from './app/app-settings.ts'
 export { AsyncResult, type GetOptions, type RevokeOptions } from './app/async-result.ts'
+export type { EagerRun, EagerRunner, ManyCall } from './app/calling.ts'
 export { chain, type Link, Signature } from './app/canvas.ts'
+export type { SecurityOptions } from './app/codecs.ts'
+export type { ConfigOptions } from './app/config-source.ts'
 export { BoundTask, currentTask, type RetryOptions, type TaskRequest } from './app/context.ts'
-export type { CallOptions } from './app/send.ts'
+export type { EnsuredWorker } from './app/own-worker.ts'
+export type { PublishOptions } from './app/publish.ts'
+export type { CallOptions, CommitHook } from './app/send.ts'
 export { sharedTask } from './app/shared-task.ts'
 export type {
   AnyTask,
@@ -16,7 +22,7 @@ export type {
   TaskFunction,
   TaskOptions,
 } from './app/task.ts'
-export type { EagerRun, EagerRunner, TqOptions } from './app/tq.ts'
+export type { TqOptions } from './app/tq.ts'
 export type {
   Control,
   InspectAnswer,
@@ -44,8 +50,10 @@ export {
   NotRegistered,
   OperationalError,
   ProtocolError,
+  QueueNotFoundError,
   Reject,
   Retry,
+  SecurityError,
   SettingError,
   SoftTimeLimitExceeded,
   StoreError,
@@ -58,9 +66,23 @@ export {
   WorkerLostError,
 } from './core/errors.ts'
 export { consoleLogger, type Logger, type LogLevel, silentLogger } from './core/logger.ts'
+export type {
+  BindingOptions,
+  ExchangeKind,
+  QueueOptions,
+  QueueSettings,
+  RouteFunction,
+  RouteOptions,
+  RoutePair,
+  RouteTarget,
+  TaskRouter,
+  TaskRoutes,
+} from './core/routing.ts'
 export type { RetryPolicy, Settings, SettingsInput, TransportSettings } from './core/settings.ts'
 export { isReady, type StoredError, type TaskMeta, type TaskState } from './core/states.ts'
 export type { SignatureData, SignatureOptions } from './core/signature.ts'
+export type { Compression } from './serializers/compression.ts'
+export type { Serializer } from './serializers/serializer.ts'
 export { version } from './core/version.ts'
 export type { Worker, WorkerOptions, WorkerState } from './worker/worker.ts'
 

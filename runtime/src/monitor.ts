@@ -6,6 +6,8 @@ export {
   type Refusal,
   type Replies,
 } from './control/control.ts'
+export { maskUrl } from './core/url.ts'
+export { cleanBlock, cleanText } from './events/clean-text.ts'
 export {
   type ClusterState,
   emptyCluster,

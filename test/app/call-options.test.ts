@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { currentTask, type CallOptions } from '../../runtime/src/index.ts'
 import { bench } from '../helpers/app.ts'
+import { freePort } from '../helpers/services.ts'
 
 /** A bench with a task that gives its own request, and the means to see when and how it ran. */
 function asking() {
@@ -173,4 +174,90 @@ test('shadow is the name in events; the task is still the task', async () => {
   expect(await pass(result.get())).toBe(3)
   await rest()
   expect(eventsOf(result.id)).toMatchObject([{ name: 'billing.sum' }, { name: 'billing.sum' }, {}, {}])
+})
+
+test('properties for other programs and the delivery mode are in the message', async () => {
+  const { app } = bench({ taskDefaultDeliveryMode: 'transient' })
+  const sent = new Date(1_700_000_000_500)
+  const options = { messageId: 'm-1', userId: 'guest', appId: 'shop', timestamp: sent, replyTo: 'inbox' }
+
+  await app.sendTask('t.any', [], {}, options)
+  await app.sendTask('t.any', [], {}, { deliveryMode: 'persistent' })
+
+  const [first, second] = await (await app.connections.transport()).peek('celery', { limit: 2, state: 'ready' })
+  expect(first?.properties).toMatchObject({
+    deliveryMode: 1,
+    replyTo: 'inbox',
+    extra: { message_id: 'm-1', user_id: 'guest', app_id: 'shop', timestamp: 1_700_000_000 },
+  })
+  expect(second?.properties).toMatchObject({ deliveryMode: 2 })
+  expect(second?.properties.extra).toBeUndefined()
+})
+
+test('routeName routes the call as another task', async () => {
+  const { app } = bench({ taskRoutes: { 'mail.*': 'mail' } })
+
+  await app.sendTask('t.any', [], {}, { routeName: 'mail.send' })
+
+  expect(await (await app.connections.transport()).queueInfo('mail')).toMatchObject({ ready: 1 })
+})
+
+test.each([
+  [true, undefined, 6],
+  [true, 2, 2],
+  [false, undefined, 1],
+])('with taskInheritParentPriority %s and %s at the call the priority is %i', async (inherit, priority, expected) => {
+  const { app, pass, worker } = bench({ taskInheritParentPriority: inherit, taskDefaultPriority: 1 })
+  const child = app.task('t.child', () => currentTask().request.deliveryInfo.priority)
+  const parent = app.task('t.parent', async () => (await child.applyAsync([], { priority })).id)
+  await worker()
+
+  const id = await pass((await parent.applyAsync([], { priority: 6 })).get())
+
+  expect(await pass(app.result(id).get())).toBe(expected)
+})
+
+test('addToParent: false keeps a call out of the children of its task', async () => {
+  const { app, pass, worker, ready } = bench()
+  const child = app.task('t.child', () => 1)
+  const parent = app.task('t.parent', async () => {
+    await child.applyAsync([], { addToParent: false })
+    return (await child.delay()).id
+  })
+  await worker()
+  const result = await parent.delay()
+
+  const id = await pass(result.get())
+
+  expect((await ready(result)).children).toEqual([{ id }])
+})
+
+test('a task knows the error of a call that could not be sent', async () => {
+  const { app } = bench({ broker: `redis://127.0.0.1:${await freePort()}/0`, backend: 'memory://' })
+  const add = app.task('t.add', (x: number, y: number) => x + y)
+
+  const error = await add.applyAsync([1, 2], { retry: false }).catch((caught: unknown) => caught)
+
+  expect(error).toBeInstanceOf(add.OperationalError)
+})
+
+test.each([
+  [{}, '+00:00'],
+  [{ timezone: 'UTC' }, '+00:00'],
+  [{ timezone: 'Europe/Berlin' }, '+01:00'],
+  [{ timezone: 'Asia/Kolkata' }, '+05:30'],
+  [{ timezone: 'America/St_Johns', enableUtc: false }, '-03:30'],
+])('with %j times are written with the offset %s, and mean the same', async (settings, offset) => {
+  const { app, clock, pass, worker } = bench(settings)
+  const when = app.task('t.when', () => currentTask().request.eta?.getTime())
+  const eta = new Date(clock.now() + 60_000)
+
+  const result = await when.applyAsync([], { eta, expires: new Date(eta.getTime() + 1000) })
+  const [message] = await (await app.connections.transport()).peek('celery', { limit: 1, state: 'parked' })
+  await worker()
+
+  expect(message?.headers['eta']).toMatch(new RegExp(`\\${offset}$`))
+  expect(message?.headers['expires']).toMatch(new RegExp(`\\${offset}$`))
+  expect(new Date(String(message?.headers['eta']).replace(/\d{3}(?=[+-]\d\d:)/, '')).getTime()).toBe(eta.getTime())
+  expect(await pass(result.get())).toBe(eta.getTime())
 })

@@ -732,6 +732,55 @@ export function describeTransport(
         expect(await reached(queues, 'f', 'any')).toEqual(['a', 'b'])
       })
 
+      test('a fanout exchange reaches the queues that other clients consume, and no more than these', async ({
+        skip,
+      }) => {
+        const [first, second] = [await unconnected(), await unconnected()]
+        skip(!first.features.fanout, 'no fanout')
+        const own = (name: string): Queue => ({ ...bound(name, 'news', 'fanout', 'k'), autoDelete: true })
+        for (const [transport, name] of [
+          [first, 'a'],
+          [second, 'b'],
+        ] as const) {
+          await transport.connect()
+          await transport.declare({ queues: [own(name)] })
+        }
+        const inboxes = [await consumed(first, ['a']), await consumed(second, ['b'])]
+        const sender = await connected([])
+        await sender.declare({ queues: [], exchanges: [{ name: 'news', type: 'fanout' }] })
+
+        await sender.publish([{ exchange: 'news', routingKey: 'k', message: rawMessage('one') }])
+        await first.publish([{ exchange: 'news', routingKey: 'k', message: rawMessage('two') }])
+
+        for (const inbox of inboxes) {
+          expect([textOf(await inbox.next()), textOf(await inbox.next())].toSorted()).toEqual(['one', 'two'])
+        }
+      })
+
+      test('what is published to a fanout exchange without queues is dropped', async ({ skip }) => {
+        const transport = await connected()
+        skip(!transport.features.fanout, 'no fanout')
+        await transport.declare({ queues: [], exchanges: [{ name: 'void', type: 'fanout' }] })
+
+        await transport.publish([{ exchange: 'void', routingKey: 'k', message: rawMessage('unheard') }])
+
+        expect((await transport.queueInfo('q')).ready).toBe(0)
+      })
+
+      test('a queue that deletes itself goes with its last consumer', async ({ skip }) => {
+        const transport = await unconnected()
+        skip(!transport.features.fanout, 'no fanout')
+        await transport.connect()
+        const queue: Queue = { ...bound('own', 'news', 'fanout', 'k'), autoDelete: true }
+        await transport.declare({ queues: [queue], exchanges: [queue.exchange] })
+        const subscription = await transport.subscribe(['own'], { prefetch: 0 }, () => {})
+
+        await subscription.close()
+        await transport.publish([{ exchange: 'news', routingKey: 'k', message: rawMessage('late') }])
+
+        expect((await transport.queueInfo('own')).ready).toBe(0)
+      })
+
       test('the anonymous exchange reaches the queue that the key names', async () => {
         expect(await reached([bound('a', 'd', 'direct', 'x'), directQueue('x')], '', 'a')).toEqual(['a'])
       })

@@ -154,6 +154,7 @@ test('revoke and shutdown are sent without waiting for an answer', async () => {
 
   await control.revoke('a')
   await control.revoke(['b', 'c'], { terminate: true, signal: 'SIGKILL', destination: ['w1@h'] })
+  await control.heartbeat({ destination: ['w1@h'] })
   await control.shutdown({ destination: ['other@h'] })
   await control.shutdown()
   await new Promise((resolve) => setImmediate(resolve))
@@ -161,6 +162,7 @@ test('revoke and shutdown are sent without waiting for an answer', async () => {
   expect(asked).toEqual([
     ['revoke', { taskId: 'a', terminate: false, signal: 'SIGTERM' }],
     ['revoke', { taskId: ['b', 'c'], terminate: true, signal: 'SIGKILL' }],
+    ['heartbeat', {}],
     ['shutdown', {}],
   ])
 })

@@ -1,13 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { chain, type TaskFailedError, type Task, type TaskMeta, Tq } from '../../runtime/src/index.ts'
 import { runBin, spawnBin } from '../helpers/process.ts'
 import { shopFolder } from '../helpers/project.ts'
 import { type PythonClient, type PythonWorker, pythonClient, startPythonWorker } from '../helpers/python.ts'
-import { type RedisServer, requireService, startRedis } from '../helpers/services.ts'
 import { waitFor } from '../helpers/wait.ts'
+import { describeOnBrokers, type InteropBroker } from './brokers.ts'
 
-describe.skipIf(!requireService('celery') || !requireService('redis'))('a tq client and a Python worker', () => {
-  let redis: RedisServer
+describeOnBrokers('a tq client and a Python worker', (start) => {
+  let broker: InteropBroker
   let python: PythonWorker
   let client: PythonClient
   let app: Tq
@@ -15,9 +15,9 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('a tq cli
   let add: Task<[x: number, y: number], number>
 
   beforeAll(async () => {
-    redis = await startRedis()
-    const urls = { brokerUrl: redis.url, backendUrl: redis.url }
-    app = new Tq('interop', { brokerUrl: redis.url, resultBackend: redis.url })
+    broker = await start()
+    const urls = broker
+    app = new Tq('interop', { brokerUrl: broker.brokerUrl, resultBackend: broker.backendUrl })
     double = app.task('tq.double', (n: number) => n * 2)
     add = app.external<(x: number, y: number) => number>('py.add', { queue: 'py' })
     ;[python, client] = await Promise.all([startPythonWorker({ ...urls, args: ['-E'] }), pythonClient(urls)])
@@ -28,7 +28,7 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('a tq cli
   afterAll(async () => {
     await app?.close()
     await Promise.all([python?.stop(), client?.close()])
-    await redis?.stop()
+    await broker?.stop()
   })
 
   const get = { timeout: 15 } as const
@@ -168,7 +168,11 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('a tq cli
   })
 
   test('tq events prints the events of both workers', async () => {
-    const options = { cwd: shopFolder, env: { TQ_BROKER_URL: redis.url }, cleanEnv: true }
+    const options = {
+      cwd: shopFolder,
+      env: { TQ_BROKER_URL: broker.brokerUrl, TQ_RESULT_BACKEND: broker.backendUrl },
+      cleanEnv: true,
+    }
     const dump = spawnBin('tq', ['events', '--dump'], options)
     const json = spawnBin('tq', ['events', '--json'], options)
     await Promise.all([dump.waitForLine('Listening for events'), json.waitForLine('Listening for events')])
@@ -183,10 +187,14 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('a tq cli
   })
 
   test('tq status lists both, tq call reaches Python', async () => {
-    const options = { cwd: shopFolder, env: { TQ_BROKER_URL: redis.url }, cleanEnv: true }
+    const options = {
+      cwd: shopFolder,
+      env: { TQ_BROKER_URL: broker.brokerUrl, TQ_RESULT_BACKEND: broker.backendUrl },
+      cleanEnv: true,
+    }
 
     const status = await runBin('tq', ['status'], options)
-    const call = await runBin('tq', ['call', 'py.add', '2', '2', '-q', 'py', '-b', redis.url], options)
+    const call = await runBin('tq', ['call', 'py.add', '2', '2', '-q', 'py', '-b', broker.brokerUrl], options)
 
     expect(status.stdout.trim().split('\n').sort()).toEqual(['py@interop  OK', 'tq@interop  OK'])
     expect(call).toMatchObject({ code: 0, stdout: '4\n' })

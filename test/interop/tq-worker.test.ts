@@ -1,32 +1,32 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { debianPython } from '../helpers/install.ts'
 import { type RunningProcess, spawnBin, spawnProcess } from '../helpers/process.ts'
 import { shopFolder } from '../helpers/project.ts'
 import { type PythonClient, pythonClient } from '../helpers/python.ts'
 import { pythonEnv, pythonFolder } from '../helpers/python-environment.ts'
-import { type RedisServer, requireService, startRedis } from '../helpers/services.ts'
+import { describeOnBrokers, type InteropBroker } from './brokers.ts'
 
 const name = 'tq@interop'
 
-describe.skipIf(!requireService('celery') || !requireService('redis'))('a tq worker and Python clients', () => {
-  let redis: RedisServer
+describeOnBrokers('a tq worker and Python clients', (start) => {
+  let broker: InteropBroker
   let worker: RunningProcess
   let client: PythonClient
 
   beforeAll(async () => {
-    redis = await startRedis()
+    broker = await start()
     worker = spawnBin('tq', ['worker', '-n', name], {
       cwd: shopFolder,
-      env: { TQ_BROKER_URL: redis.url },
+      env: { TQ_BROKER_URL: broker.brokerUrl, TQ_RESULT_BACKEND: broker.backendUrl },
       cleanEnv: true,
     })
-    client = await pythonClient({ brokerUrl: redis.url, backendUrl: redis.url })
+    client = await pythonClient(broker)
     await worker.waitForLine(`${name} ready.`)
   })
 
   afterAll(async () => {
     await Promise.all([worker?.stop(), client?.close()])
-    await redis?.stop()
+    await broker?.stop()
   })
 
   test('Python sends a task and reads its value', async () => {
@@ -133,7 +133,7 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('a tq wor
       pid: worker.pid,
       pool: { 'max-concurrency': 100 },
       total: { 'math.add': expect.any(Number) },
-      broker: { transport: 'redis', port: redis.port },
+      broker: { transport: broker.transport, port: broker.port },
     })
     expect((await client.inspect('active_queues', { destination }))[name]).toMatchObject([{ name: 'celery' }])
   })
@@ -194,7 +194,7 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('a tq wor
 
   test('celery status and celery inspect list the worker', async () => {
     const run = async (...args: readonly string[]): Promise<{ code: number | null; text: string }> => {
-      const celery = spawnProcess(debianPython, ['-m', 'celery', '-b', redis.url, ...args], {
+      const celery = spawnProcess(debianPython, ['-m', 'celery', '-b', broker.brokerUrl, ...args], {
         cwd: pythonFolder,
         env: pythonEnv({}),
         cleanEnv: true,

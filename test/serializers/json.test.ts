@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DecodeError, EncodeError } from '../../runtime/src/core/errors.ts'
 import { decodeJson, encodeJson, jsonSerializer } from '../../runtime/src/serializers/json.ts'
+import { withoutNegativeZero } from './values.ts'
 
 describe('encodeJson', () => {
   test('writes ordinary values as JSON does', () => {
@@ -84,6 +85,13 @@ describe('encodeJson', () => {
     const shared = { at: 1n }
 
     expect(encodeJson([shared, shared])).toBe('[{"at":1},{"at":1}]')
+  })
+
+  test('refuses what is nested deeper than Python reads', () => {
+    const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels))
+
+    expect(encodeJson(nested(900))).toBe('['.repeat(900) + ']'.repeat(900))
+    expect(() => encodeJson(nested(901))).toThrow(/nested more than 900 levels/)
   })
 
   test('refuses what is nested deeper than the stack, and what throws when it is read', () => {
@@ -254,11 +262,3 @@ test('the serializer refuses bytes that are not UTF-8', () => {
   expect(json.decode(json.encode(['ä😀']))).toEqual(['ä😀'])
   expect(() => json.decode(Uint8Array.of(0x22, 0xff, 0x22))).toThrow(DecodeError)
 })
-
-/** JSON.stringify writes -0 as 0. */
-function withoutNegativeZero(value: unknown): unknown {
-  if (value === 0) return 0
-  if (Array.isArray(value)) return value.map(withoutNegativeZero)
-  if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof Uint8Array) return value
-  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, withoutNegativeZero(field)]))
-}

@@ -1,3 +1,4 @@
+import { deflateSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { ContentRefusedError, DecodeError, SettingError } from '../../runtime/src/core/errors.ts'
 import { type Serializer, SerializerRegistry } from '../../runtime/src/serializers/serializer.ts'
@@ -14,7 +15,8 @@ describe('SerializerRegistry', () => {
 
   test('suggests the name that was meant', () => {
     expect(() => new SerializerRegistry(['json']).get('jsno')).toThrow(/Did you mean 'json'/)
-    expect(() => new SerializerRegistry(['jsom'])).toThrow(SettingError)
+    expect(() => new SerializerRegistry(['jsom']).check()).toThrow(SettingError)
+    expect(() => new SerializerRegistry(['jsom']).check()).toThrow(/Did you mean 'json'/)
   })
 
   test('refuses pickle by name and says why', () => {
@@ -47,10 +49,10 @@ describe('SerializerRegistry', () => {
   })
 
   test('says so when a type is accepted that nothing here can read', () => {
-    const registry = new SerializerRegistry(['json', 'yaml'])
+    const registry = new SerializerRegistry(['json', 'application/x-soap'])
 
     expect(() =>
-      registry.decode({ contentType: 'application/x-yaml', contentEncoding: 'utf-8', body: bytes('a') }),
+      registry.decode({ contentType: 'application/x-soap', contentEncoding: 'utf-8', body: bytes('a') }),
     ).toThrow(/no serializer/)
   })
 
@@ -75,6 +77,51 @@ describe('SerializerRegistry', () => {
 
     expect(registry.decode(latin1)).toBe('ä')
     expect(() => registry.decode({ ...latin1, contentEncoding: 'klingon' })).toThrow(DecodeError)
+  })
+
+  test.each([
+    ['yaml', 'application/x-yaml', '- 1\n'],
+    ['msgpack', 'application/x-msgpack', '\u0001'],
+  ])('%s is decoded only where it is accepted', (name, contentType, text) => {
+    const raw = { contentType, contentEncoding: 'binary', body: bytes(text) }
+
+    expect(new SerializerRegistry([name]).decode(raw)).toEqual(name === 'yaml' ? [1] : 1)
+    expect(new SerializerRegistry([contentType]).decode(raw)).toEqual(name === 'yaml' ? [1] : 1)
+    expect(() => new SerializerRegistry(['json']).decode(raw)).toThrow(ContentRefusedError)
+  })
+
+  test('decompresses before it decodes, and refuses before it decompresses', () => {
+    const registry = new SerializerRegistry(['json'])
+    const body = deflateSync(bytes('[1]'))
+
+    expect(registry.decode({ ...json, body }, 'application/x-gzip')).toEqual([1])
+    expect(() => registry.decode({ ...json, body: bytes('[1]') }, 'application/x-gzip')).toThrow(DecodeError)
+    expect(() => registry.decode({ ...json, contentType: 'application/x-yaml', body }, 'application/x-rar')).toThrow(
+      ContentRefusedError,
+    )
+  })
+
+  test('one that is registered later is used once it is accepted', () => {
+    const upper: Serializer = {
+      name: 'upper',
+      contentType: 'application/x-upper',
+      contentEncoding: 'utf-8',
+      encode: (value) => bytes(JSON.stringify(value).toUpperCase()),
+      decode: (text) => JSON.parse(Buffer.from(text).toString().toLowerCase()) as unknown,
+    }
+    const registry = new SerializerRegistry(['upper'])
+    expect(() => registry.check()).toThrow(/'upper' does not exist.*register/)
+
+    registry.register(upper)
+
+    const body = registry.get('upper').encode({ a: 'x' })
+    expect(registry.decode({ contentType: 'application/x-upper', contentEncoding: 'utf-8', body })).toEqual({ a: 'x' })
+  })
+
+  test('pickle cannot be registered, under whatever name', () => {
+    const pickle = { ...new SerializerRegistry([]).get('json'), contentType: 'application/x-python-serialize' }
+
+    expect(() => new SerializerRegistry([]).register(pickle)).toThrow(/runs code/)
   })
 
   test('an error of a serializer of the user becomes a DecodeError with its cause', () => {

@@ -359,6 +359,28 @@ ch.qos.restore_visible()`)
       expect(await arrived[1]?.ack()).toBe('ok')
     })
 
+    test('the copies that one message of kombu has in several queues are held and settled each for itself', async () => {
+      python(`
+ex = kombu.Exchange('work', type='topic')
+for name in ('a', 'b', 'c'): kombu.Queue(name, ex, routing_key='#')(ch).declare()
+kombu.Producer(ch, ex).publish('same', routing_key='x.y')`)
+      const [one, other] = [await connected(), await connected()]
+
+      const [both, third]: [Delivery[], Delivery[]] = [[], []]
+      await one.subscribe(['a', 'b'], { prefetch: 0 }, (deliveries) => both.push(...deliveries))
+      await first(both, 1)
+      await other.subscribe(['c'], { prefetch: 0 }, (deliveries) => third.push(...deliveries))
+      const last = await first(third)
+
+      const held = [...both, last]
+      expect(held.map(({ info }) => info.queue).toSorted()).toEqual(['a', 'b', 'c'])
+      expect(await foreign.call('HLEN', 'unacked')).toBe(3)
+      expect(await Promise.all(both.map((delivery) => delivery.ack()))).toEqual(['ok', 'ok'])
+      expect(await last.reject({ requeue: true })).toBe('ok')
+      await waitFor(async () => (await foreign.call('HLEN', 'unacked')) === 1)
+      expect(await foreign.call('ZCARD', 'unacked_index')).toBe(1)
+    })
+
     test('tq puts back what a vanished kombu held', async () => {
       python(`
 import os

@@ -1,6 +1,7 @@
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
 import { JoinInTaskError, TaskFailedError, TaskRevokedError, TimeoutError } from '../core/errors.ts'
+import { deferred } from '../core/lifecycle.ts'
 import { isReady, type ResultRef, type TaskMeta } from '../core/states.ts'
 import { currentContext } from './context.ts'
 
@@ -129,9 +130,10 @@ export class AsyncResult<R> {
     return this.#wait(options).then(fn)
   }
 
-  /** Deletes the stored result. */
+  /** Deletes the stored result, and those of the steps before it in a chain. Source: celery/result.py, AsyncResult.forget. */
   async forget(): Promise<void> {
-    await (await this.#source.backend()).forget(this.id)
+    const backend = await this.#source.backend()
+    await Promise.all([backend.forget(this.id), this.parent?.forget()])
   }
 
   /** Tells the workers not to run it; with `terminate` also to end it if it runs. */
@@ -147,7 +149,6 @@ export class AsyncResult<R> {
   async #wait(options: GetOptions): Promise<TaskMeta> {
     const { clock } = this.#source
     options.signal?.throwIfAborted()
-    const backend = await this.#source.backend()
     const stop = new AbortController()
     const onAbort = (): void => stop.abort(options.signal?.reason)
     options.signal?.addEventListener('abort', onAbort, { once: true })
@@ -158,6 +159,7 @@ export class AsyncResult<R> {
         : clock.timer(seconds * 1000, () => stop.abort(this.#timeout(seconds)), { ref: true })
     const explain = clock.timer(explainAfterMs, () => this.#source.explainWaiting?.(this.id))
     try {
+      const backend = await orAborted(this.#source.backend(), stop.signal)
       for await (const meta of backend.watch([this.id], stop.signal)) {
         options.onMessage?.(meta)
         if (isReady(meta.state)) return meta
@@ -176,6 +178,18 @@ export class AsyncResult<R> {
     return new TimeoutError(
       `Task ${this.id} was not ready within ${seconds} s; it may still run. Is a worker running for its queue? \`tq status\` tells.`,
     )
+  }
+}
+
+/** What the promise gives, or the signal's reason where that comes first: a server may take long to be reached. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = deferred<never>()
+  const onAbort = (): void => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
 

@@ -7,14 +7,17 @@ import { SettingError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Settings, TransportSettings } from '../core/settings.ts'
 import { maskUrl } from '../core/url.ts'
+import type { ResultCodec } from '../serializers/result-codec.ts'
 import type { MemoryResults } from '../backends/memory.ts'
 import type { MemoryBroker } from '../transports/memory.ts'
-import type { Queue } from '../transports/topology.ts'
+import type { Topology } from '../transports/topology.ts'
 import type { Transport } from '../transports/transport.ts'
 
 /** What a URL leads to. The only place that names concrete transports and backends; each is imported on first use. */
 export interface ConnectionDeps {
   readonly settings: () => Settings
+  /** The form of stored results; JSON by default. */
+  readonly resultCodec?: (() => ResultCodec) | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly hostname: string
@@ -51,7 +54,7 @@ interface Opened {
 /** Clients of a memory server, with a clock of their own. */
 export async function openMemory(
   { broker, results }: MemoryServer,
-  deps: { readonly clock: Clock; readonly logger: Logger },
+  deps: { readonly clock: Clock; readonly logger: Logger; readonly codec?: ResultCodec | undefined },
 ): Promise<{ readonly transport: Transport; readonly backend: ResultBackend }> {
   const [{ MemoryTransport }, { MemoryBackend }] = await Promise.all([
     import('../transports/memory.ts'),
@@ -145,17 +148,22 @@ export class Connections {
       const { DisabledBackend } = await import('../backends/disabled.ts')
       return new DisabledBackend()
     }
-    const opened = await this.#open(url, 'result backend')
+    const opened = await this.#open(/^rpc:/i.test(url) ? this.#rpcUrl() : url, 'result backend')
     const backend = await opened.backend()
     await backend.connect()
     return backend
   }
 
-  /** Declares a queue once per process: Redis writes its binding, the others their queue. */
-  async declareOnce(queue: Queue): Promise<void> {
-    if (this.#declared.has(queue.name)) return
-    await (await this.transport()).declare({ queues: [queue] })
-    this.#declared.add(queue.name)
+  /** Whether `declareOnce` has declared what belongs to `key`. */
+  isDeclared(key: string): boolean {
+    return this.#declared.has(key)
+  }
+
+  /** Declares what belongs to `key` once per process. */
+  async declareOnce(key: string, topology: Topology): Promise<void> {
+    if (this.#declared.has(key)) return
+    await (await this.transport()).declare(topology)
+    this.#declared.add(key)
   }
 
   async #open(url: string, what: 'broker' | 'result backend'): Promise<Opened> {
@@ -178,9 +186,14 @@ export class Connections {
       case 'rediss':
       case 'redis+socket':
         return this.#openRedis(url)
+      case 'amqp':
+      case 'amqps':
+      case 'pyamqp':
+      case 'librabbitmq':
+        return this.#openAmqp(url)
       default:
         throw new SettingError(
-          `expected the ${what}'s URL to begin with sqlite:, redis:, rediss:, redis+socket: or memory:, got '${maskUrl(url)}'`,
+          `expected the ${what}'s URL to begin with sqlite:, redis:, rediss:, redis+socket:, amqp:, amqps: or memory:, got '${maskUrl(url)}'`,
         )
     }
   }
@@ -188,7 +201,7 @@ export class Connections {
   async #openMemory(): Promise<Opened> {
     const { clock, logger } = this.#deps
     this.#memory ??= await createMemoryServer()
-    const { transport, backend } = await openMemory(this.#memory, { clock, logger })
+    const { transport, backend } = await openMemory(this.#memory, { clock, logger, codec: this.#deps.resultCodec?.() })
     return { transport: async () => transport, backend: async () => backend, close: async () => {} }
   }
 
@@ -211,7 +224,7 @@ export class Connections {
       },
       backend: async () => {
         const { SqliteBackend } = await import('../backends/sqlite.ts')
-        return new SqliteBackend(store, { clock, logger })
+        return new SqliteBackend(store, { clock, logger, codec: this.#deps.resultCodec?.() })
       },
       close: async () => store.close(),
     }
@@ -238,10 +251,44 @@ export class Connections {
       backend: async () => {
         const { RedisBackend } = await import('../backends/redis.ts')
         const { globalKeyprefix } = settings().resultBackendTransportOptions
-        return new RedisBackend(connection, { clock, logger, globalKeyprefix })
+        return new RedisBackend(connection, { clock, logger, globalKeyprefix, codec: this.#deps.resultCodec?.() })
       },
       close: async () => connection.close(),
     }
+  }
+
+  async #openAmqp(url: string): Promise<Opened> {
+    const { clock, logger, settings } = this.#deps
+    const { AmqpConnection } = await import('../drivers/amqp-connection.ts')
+    const connection = new AmqpConnection(url, {
+      clock,
+      logger,
+      connectTimeoutMs: settings().brokerConnectionTimeout * 1000,
+      heartbeatSeconds: settings().brokerHeartbeat,
+    })
+    return {
+      transport: async () => {
+        const { AmqpTransport } = await import('../transports/amqp.ts')
+        const delayQueueType = settings().brokerNativeDelayedDeliveryQueueType
+        return new AmqpTransport(connection, { clock, logger, delayQueueType })
+      },
+      backend: async () => {
+        const { RpcBackend } = await import('../backends/rpc.ts')
+        const { resultExpires, resultPersistent: persistent } = settings()
+        const codec = this.#deps.resultCodec?.()
+        return new RpcBackend(connection, { clock, logger, codec, expiresMs: resultExpires * 1000, persistent })
+      },
+      close: async () => connection.close(),
+    }
+  }
+
+  /** `rpc://` has no server of its own: results go through the broker. */
+  #rpcUrl(): string {
+    const url = this.brokerUrl()
+    if (/^(?:py)?amqps?:|^librabbitmq:/i.test(url)) return url
+    throw new SettingError(
+      `expected the broker to be RabbitMQ (amqp://) where the result backend is rpc://, got '${maskUrl(url)}'. Keep results there too (unset resultBackend), or name another backend.`,
+    )
   }
 
   /** Closes everything that was opened. Idempotent; a later use opens again. */

@@ -27,6 +27,8 @@ export interface StartWorkerOptions {
   /** The Node that runs it. Default the one that runs the caller. */
   readonly execPath?: string | undefined
   readonly env?: NodeJS.ProcessEnv | undefined
+  /** Ends it at once when it aborts, also while it starts: code that hangs at import listens to nothing else. */
+  readonly signal?: AbortSignal | undefined
   /** What its tasks print. Default it is dropped. */
   readonly onOutput?: ((text: string) => void) | undefined
   /** Where its warnings go once it consumes; default this process's stderr. */
@@ -51,6 +53,7 @@ export function startEphemeralWorker(appFile: string, options: StartWorkerOption
     execArgv: [...process.execArgv.filter((flag) => !/^--(inspect|input-type|eval|print)/.test(flag))],
     ...(options.execPath !== undefined && { execPath: options.execPath }),
     ...(options.env && { env: options.env }),
+    ...(options.signal && { signal: options.signal, killSignal: 'SIGKILL' }),
   })
   if (options.onOutput) child.stdout?.setEncoding('utf8').on('data', options.onOutput)
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))

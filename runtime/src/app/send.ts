@@ -1,20 +1,26 @@
-import { ConnectionError, EncodeError, OperationalError } from '../core/errors.ts'
+import { EncodeError } from '../core/errors.ts'
 import { taskId } from '../core/id.ts'
-import type { Message, RawMessage, Route } from '../core/message.ts'
-import type { RetryPolicy } from '../core/settings.ts'
+import type { Message, MessageProperties, RawMessage, Route } from '../core/message.ts'
+import type { ExchangeKind } from '../core/routing.ts'
+import type { Settings } from '../core/settings.ts'
 import type { SignatureData } from '../core/signature.ts'
 import type { EventBase, EventFields, TaskReceived } from '../events/event.ts'
-import { directQueue } from '../transports/topology.ts'
+import { noCompression } from '../serializers/compression.ts'
 import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
-import { encodeTask } from '../wire/task-protocol.ts'
+import { encodeTask, markCompressed } from '../wire/task-protocol.ts'
 import { freezeLinks, type Signature } from './canvas.ts'
-import { currentContext } from './context.ts'
-import { route } from './router.ts'
-import type { TaskDefinition } from './task.ts'
+import { currentContext, type TaskContext } from './context.ts'
+import type { PublishOptions } from './publish.ts'
+import { redactedReprs } from './redacted.ts'
+import type { Routed } from './router.ts'
+import type { TaskDefinition, TaskOptions } from './task.ts'
 import type { TqApp } from './tq.ts'
 
-/** Options of one call. Seconds where the name is Celery's. */
-export interface CallOptions {
+/**
+ * Options of one call. Seconds where the name is Celery's. Celery's `producer`, `connection`, `declare` and `result_cls` are
+ * objects of Python and have no place here; `add_to_parent` is the task option `trail`'s counterpart, `addToParent`.
+ */
+export interface CallOptions extends PublishOptions {
   readonly kwargs?: Readonly<Record<string, unknown>> | undefined
   /** Any text; default a UUID of version 7. */
   readonly taskId?: string | undefined
@@ -24,10 +30,21 @@ export interface CallOptions {
   /** Seconds from now, or a point in time: after it the task is revoked instead of run. */
   readonly expires?: number | Date | undefined
   readonly queue?: string | undefined
+  /** Together with `routingKey`: published there instead of to the queue. */
   readonly exchange?: string | undefined
+  /** Default that of the queue's exchange. */
+  readonly exchangeType?: ExchangeKind | undefined
+  /** On a topic exchange also alone: the queue's exchange, with this key. */
   readonly routingKey?: string | undefined
+  /**
+   * 0 to 255. On Redis, SQLite and in memory 0 goes first (Redis keeps four steps apart, 0, 3, 6 and 9); on RabbitMQ the highest
+   * goes first, of queues with a `maxPriority`.
+   */
   readonly priority?: number | undefined
+  /** Default the task's, then the setting `taskSerializer`. */
   readonly serializer?: string | undefined
+  /** Default the task's, then the setting `taskCompression`; `none` is none. */
+  readonly compression?: string | undefined
   /** Custom headers; the task reads them in `self.request.headers`. */
   readonly headers?: Readonly<Record<string, unknown>> | undefined
   /** Sent with the result when the task succeeds. */
@@ -40,15 +57,39 @@ export interface CallOptions {
   readonly softTimeLimit?: number | undefined
   /** Seconds. Travels with the message; Celery's workers end a run by it, the `async` pool here cannot. */
   readonly timeLimit?: number | undefined
-  /** False: one try, whatever the setting says. */
-  readonly retry?: boolean | undefined
-  readonly retryPolicy?: Partial<RetryPolicy> | undefined
   /** Stand for the arguments in events and logs. */
   readonly argsRepr?: string | undefined
   readonly kwargsRepr?: string | undefined
   readonly rootId?: string | undefined
   readonly parentId?: string | undefined
   readonly replyTo?: string | undefined
+  /** False keeps the call out of the children of the task that sends it. Default true. */
+  readonly addToParent?: boolean | undefined
+  /** RabbitMQ: `transient` messages do not survive a restart of the broker. Default the setting `taskDefaultDeliveryMode`. */
+  readonly deliveryMode?: 'persistent' | 'transient' | undefined
+  /** Properties of the message for other programs; tq itself reads none of them. */
+  readonly messageId?: string | undefined
+  /** RabbitMQ refuses a message whose user is not the one of the connection. */
+  readonly userId?: string | undefined
+  readonly appId?: string | undefined
+  readonly timestamp?: Date | undefined
+  /** Routes the call as if the task were called so. */
+  readonly routeName?: string | undefined
+  /**
+   * Sends the call when this transaction commits, and not at all when it does not. Arguments are encoded and a countdown begins at once; the result can
+   * be awaited at once. This is no outbox: a process that dies between the commit and the sending sends nothing.
+   * Source of the idea: celery/contrib/django/task.py, DjangoTask.delay_on_commit (5.4).
+   */
+  readonly afterCommit?: CommitHook | undefined
+}
+
+/**
+ * A transaction that calls back: `{ onCommit: (fn) => knexTransaction.executionPromise.then(fn) }`, or whatever the database's
+ * client offers. `fn` resolves when the broker has the message and rejects with OperationalError, for who awaits it; who does not
+ * still finds the failure in the log.
+ */
+export interface CommitHook {
+  onCommit(fn: () => Promise<void>): unknown
 }
 
 type AnySignature = Pick<Signature<never[], unknown>, 'data'>
@@ -75,23 +116,30 @@ export interface Prepared {
   readonly route: Route
 }
 
+// One object, by which the router knows that nothing has changed.
+const noOptions: TaskOptions = {}
+
 /** Defaults -> route -> encode. Throws EncodeError with the path of what cannot be serialised. */
 export function prepare(app: TqApp, call: Call): Prepared {
   const { options } = call
   const { settings, clock } = app
-  const task = call.definition?.options ?? {}
-  const where = route(settings, task, options)
+  const task = call.definition?.options ?? noOptions
+  const kwargs = options.kwargs ?? {}
+  const name = options.routeName ?? call.task
+  const routed = app.router.route({ task: name, args: call.args, kwargs, options, taskOptions: task })
   const nowMs = clock.now()
   const id = options.taskId ?? taskId(nowMs)
   const context = currentContext()
   const parent = context?.calledDirectly === false ? context.message : undefined
+  const where = inherited(routed, settings, parent === undefined ? undefined : context)
   const newId = (): string => taskId(nowMs)
   const softSeconds = options.softTimeLimit ?? undefined
+  const shown = redactedReprs(app, { task: call.task, args: call.args, kwargs }, task)
   const message: Message = {
     id,
     task: call.task,
     args: call.args,
-    kwargs: options.kwargs ?? {},
+    kwargs,
     rootId: options.rootId ?? parent?.rootId ?? id,
     parentId: options.parentId ?? parent?.id,
     groupId: call.groupId,
@@ -108,15 +156,32 @@ export function prepare(app: TqApp, call: Call): Prepared {
     origin: app.origin,
     ignoreResult: options.ignoreResult ?? task.ignoreResult ?? settings.taskIgnoreResult,
     shadow: options.shadow,
-    argsRepr: options.argsRepr,
-    kwargsRepr: options.kwargsRepr,
+    argsRepr: options.argsRepr ?? shown?.argsRepr,
+    kwargsRepr: options.kwargsRepr ?? shown?.kwargsRepr,
     replacedTaskNesting: 0,
     stamps: {},
     stampedHeaders: [],
     extraHeaders: options.headers ?? {},
-    properties: { priority: where.priority ?? 0, deliveryMode: 2, correlationId: id },
+    properties: {
+      priority: where.priority ?? 0,
+      deliveryMode: (options.deliveryMode ?? settings.taskDefaultDeliveryMode) === 'transient' ? 1 : 2,
+      correlationId: id,
+      ...stated(options),
+    },
   }
-  return { message, raw: encodeMessage(app, message, options.serializer), route: where }
+  return { message, raw: encodeMessage(app, message, routed), route: where }
+}
+
+// Named one by one: most calls state none of them.
+function stated({ messageId, userId, appId, timestamp }: CallOptions): Partial<MessageProperties> | undefined {
+  if ((messageId ?? userId ?? appId ?? timestamp) === undefined) return undefined
+  return { messageId, userId, appId, timestampMs: timestamp?.getTime() }
+}
+
+/** With the priority of the task that sends it, where that is wanted and nothing else says one. */
+function inherited({ route, hasPriority }: Routed, settings: Settings, context: TaskContext | undefined): Route {
+  if (hasPriority || !settings.taskInheritParentPriority || context === undefined) return route
+  return { ...route, priority: context.deliveryInfo.priority }
 }
 
 function expiry(expires: number | Date | undefined, nowMs: number): number | undefined {
@@ -128,13 +193,23 @@ function links(given: AnySignature | readonly AnySignature[] | undefined): reado
   return 'data' in given ? [given.data] : given.map((one) => one.data)
 }
 
-/** The bytes of a message under the app's serializer, or the named one. */
-export function encodeMessage(app: TqApp, message: Message, serializerName?: string): RawMessage {
-  const serializer = app.serializers.get(serializerName ?? app.settings.taskSerializer)
-  const { headers, properties, body } = encodeTask(message, app.clock.now())
+/** The bytes of a message by the named serializer and compression, or the app's. */
+export function encodeMessage(
+  app: TqApp,
+  message: Message,
+  by: { readonly serializer?: string | undefined; readonly compression?: string | undefined } = {},
+): RawMessage {
+  const { settings, serializers, compressions } = app
+  const serializer = serializers.get(by.serializer ?? settings.taskSerializer)
+  const compressionName = by.compression ?? settings.taskCompression ?? noCompression
+  const compression = compressionName === noCompression ? undefined : compressions.get(compressionName)
+  const { headers, properties, body } = encodeTask(message, app.clock.now(), app.zone)
   try {
     const { contentType, contentEncoding } = serializer
-    return { body: serializer.encode(body), contentType, contentEncoding, headers, properties }
+    const bytes = serializer.encode(body)
+    if (!compression) return { body: bytes, contentType, contentEncoding, headers, properties }
+    markCompressed(headers, compression.contentType)
+    return { body: compression.compress(bytes), contentType, contentEncoding, headers, properties }
   } catch (error) {
     throw error instanceof EncodeError ? inWords(error) : error
   }
@@ -145,62 +220,6 @@ function inWords(error: EncodeError): EncodeError {
   const [, part, rest = ''] = /^\[(\d)\](.*)$/s.exec(error.path) ?? []
   const name = part === '0' ? 'args' : part === '1' ? 'kwargs' : 'the callbacks'
   return new EncodeError(`${name}${rest}`, error.reason, { cause: error })
-}
-
-/**
- * Publishes with the retry policy; resolves when the broker has it. Rejects with OperationalError once the policy is used up:
- * then nothing was sent.
- */
-export async function publish(
-  app: TqApp,
-  batch: readonly Prepared[],
-  options: { readonly retry?: boolean | undefined; readonly retryPolicy?: Partial<RetryPolicy> | undefined } = {},
-): Promise<void> {
-  const policy = { ...app.settings.taskPublishRetryPolicy, ...options.retryPolicy }
-  const retry = options.retry ?? app.settings.taskPublishRetry
-  for (let tries = 0; ; tries++) {
-    try {
-      await publishOnce(app, batch)
-      return
-    } catch (error) {
-      if (!isConnectionError(error)) throw error
-      if (!retry || tries >= policy.maxRetries) throw unsent(app, tries + 1, error)
-      const pauseMs = Math.round(
-        Math.min(policy.intervalStart + policy.intervalStep * tries, policy.intervalMax) * 1000,
-      )
-      app.logger.warn(`Cannot reach the broker ${app.brokerName()}: ${error.message} Trying again in ${pauseMs} ms.`)
-      await app.clock.sleep(pauseMs)
-    }
-  }
-}
-
-async function publishOnce(app: TqApp, batch: readonly Prepared[]): Promise<void> {
-  const wanted = batch.filter(({ message }) => !message.ignoreResult).map(({ message }) => message.id)
-  if (wanted.length > 0) await (await app.connections.backend()).prepare(wanted, app.replyTo)
-  const transport = await app.connections.transport()
-  for (const { route: where } of batch) {
-    if (where.exchange === '') await app.connections.declareOnce(directQueue(where.queue))
-  }
-  await transport.publish(
-    batch.map(({ message, raw, route: { exchange, routingKey } }) => ({
-      exchange,
-      routingKey,
-      message: raw,
-      dueMs: message.etaMs,
-    })),
-  )
-}
-
-function isConnectionError(error: unknown): error is ConnectionError {
-  return error instanceof ConnectionError
-}
-
-function unsent(app: TqApp, tries: number, cause: ConnectionError): OperationalError {
-  return new OperationalError(
-    `Could not send to the broker ${app.brokerName()} after ${tries} ${tries === 1 ? 'try' : 'tries'}; the task was not sent. ` +
-      `${cause.message}${app.connections.embedded ? '' : ' Is the server running, and is the URL right (setting brokerUrl, TQ_BROKER_URL)?'}`,
-    { cause },
-  )
 }
 
 /** Emits the task-sent event of a published call. */
@@ -253,6 +272,7 @@ export function callOf(signature: SignatureData, call: CallOptions): Call {
     eta: own.etaMs === undefined ? undefined : new Date(own.etaMs),
     expires: own.expiresMs === undefined ? own.expires : new Date(own.expiresMs),
     serializer: own.serializer,
+    compression: own.compression,
     shadow: own.shadow,
     timeLimit: own.timeLimit,
     softTimeLimit: own.softTimeLimit,

@@ -1,4 +1,4 @@
-import { ArgumentError, NoAppError } from '../core/errors.ts'
+import { ArgumentError, NoAppError, OperationalError } from '../core/errors.ts'
 import type { AsyncResult } from './async-result.ts'
 import type { Site } from './call-site.ts'
 import type { Signature } from './canvas.ts'
@@ -16,9 +16,21 @@ export interface TaskOptions {
   readonly bind?: boolean | undefined
   /** Names of the parameters, so that Python may call with keywords and the names survive minification; `'y?'` is optional. */
   readonly params?: readonly string[] | undefined
-  /** Default the setting `taskDefaultQueue`. */
+  /** Default what the setting `taskRoutes` says of the task, else `taskDefaultQueue`. */
   readonly queue?: string | undefined
+  readonly exchange?: string | undefined
+  readonly routingKey?: string | undefined
+  /** 0 to 255; see `CallOptions.priority` for its direction. */
   readonly priority?: number | undefined
+  /** Of the messages that call this task; default the setting `taskSerializer`. */
+  readonly serializer?: string | undefined
+  /** Of the messages that call this task; default the setting `taskCompression`. `none` is none. */
+  readonly compression?: string | undefined
+  /**
+   * Names of parameters, keyword arguments and keys of objects whose values are shown as `***` in events, logs and headers, beside those
+   * of the setting `taskRedact`. The task itself, and an extended result, have the values.
+   */
+  readonly redact?: readonly string[] | undefined
   /** null is for ever. Default 3. */
   readonly maxRetries?: number | null | undefined
   /** Seconds before a retry that names no countdown. Default 180. */
@@ -31,6 +43,10 @@ export interface TaskOptions {
   readonly trackStarted?: boolean | undefined
   readonly ignoreResult?: boolean | undefined
   readonly storeErrorsEvenIfIgnored?: boolean | undefined
+  /** Starts per worker: a number per second, or `10/s`, `100/m`, `5/h`. Default the setting `taskDefaultRateLimit`. */
+  readonly rateLimit?: string | number | undefined
+  /** Seconds until the run is killed with its process or thread; on the async pool `self.signal` aborts. */
+  readonly timeLimit?: number | undefined
   /** Seconds until `self.signal` aborts. */
   readonly softTimeLimit?: number | undefined
   /** Seconds from sending until a call that waits is revoked. */
@@ -93,6 +109,8 @@ export interface Task<A extends unknown[], R> extends AnyTask {
   s<T extends Tails<A>>(...tail: T): Signature<Owed<A, T>, Awaited<R>>
   /** An immutable signature: it takes nothing from its parent. */
   si(...args: A): Signature<[], Awaited<R>>
+  /** What `delay` rejects with when the broker cannot be reached. */
+  readonly OperationalError: typeof OperationalError
   /** A handle on a call that was sent before, by its id. */
   result(id: string): AsyncResult<Awaited<R>>
 }
@@ -133,9 +151,11 @@ export function makeTask(definition: TaskDefinition, appOf: () => TqApp | undefi
     return owner ? owner.callDirectly(task, args) : definition.fn(...args)
   }
   // An external task is in no registry: whoever sends the signature knows its queue only from the signature itself.
-  const { queue, priority } = definition.options
+  const { queue, exchange, routingKey, priority } = definition.options
   const routed = (signature: Signature<never[], unknown>): Signature<never[], unknown> =>
-    definition.external && (queue ?? priority) !== undefined ? signature.set({ queue, priority }) : signature
+    definition.external && (queue ?? exchange ?? routingKey ?? priority) !== undefined
+      ? signature.set({ queue, exchange, routingKey, priority })
+      : signature
   const members = {
     [taskBrand]: true as const,
     taskName: name,
@@ -147,6 +167,7 @@ export function makeTask(definition: TaskDefinition, appOf: () => TqApp | undefi
     },
     s: (...args: never[]) => routed(app().signature(name, args, { immutable: false })),
     si: (...args: never[]) => routed(app().signature(name, args, { immutable: true })),
+    OperationalError,
     result: (id: string) => app().result(id),
     bindArguments: (args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): readonly unknown[] => {
       if (definition.options.typing !== false) checkArity(name, own(), args, kwargs)
@@ -158,7 +179,7 @@ export function makeTask(definition: TaskDefinition, appOf: () => TqApp | undefi
       signature: `${name}(${own().text})${own().returns}`,
       file: definition.site?.file,
       line: definition.site?.line,
-      queue: definition.options.queue ?? appOf()?.settings.taskDefaultQueue,
+      queue: definition.options.queue ?? appOf()?.router.queueOf(name, definition.options),
     }),
   }
   Object.defineProperty(call, 'name', { value: definition.fn.name || name })

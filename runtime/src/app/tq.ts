@@ -1,40 +1,38 @@
-import { dirname, join } from 'node:path'
 import { existsSync, realpathSync } from 'node:fs'
-import type { ResultBackend } from '../backends/result-backend.ts'
+import { dirname, join } from 'node:path'
 import { Control } from '../control/control.ts'
 import { Mailbox } from '../control/mailbox.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
-import { SettingError, TaskNameError } from '../core/errors.ts'
-import { randomId, requestOrigin, taskId } from '../core/id.ts'
+import { randomId, requestOrigin } from '../core/id.ts'
 import { consoleLogger, type Logger, type LogLevel } from '../core/logger.ts'
-import { resolveSettings, type Settings, type SettingsInput } from '../core/settings.ts'
-import { type SignatureData, withOptions } from '../core/signature.ts'
+import type { Settings, SettingsInput } from '../core/settings.ts'
+import type { SignatureData } from '../core/signature.ts'
+import type { TimeZone } from '../core/time-zone.ts'
 import { EventDispatcher } from '../events/dispatcher.ts'
 import type { EventSink } from '../events/event.ts'
 import { LamportClock } from '../events/lamport.ts'
-import { jsonSerializer } from '../serializers/json.ts'
-import { SerializerRegistry } from '../serializers/serializer.ts'
-import { AsyncResult, type ResultSource, type RevokeOptions } from './async-result.ts'
+import type { CompressionRegistry } from '../serializers/compression.ts'
+import type { ResultCodec } from '../serializers/result-codec.ts'
+import type { Serializer, SerializerRegistry } from '../serializers/serializer.ts'
+import { AppSettings, assertChangeable, type SettingDescription } from './app-settings.ts'
+import { AsyncResult } from './async-result.ts'
 import { callerSite, type Site } from './call-site.ts'
-import { freezeChain, Signature, taskData } from './canvas.ts'
+import { Codecs, type SecurityOptions, securitySettings } from './codecs.ts'
+import { Caller, type EagerRunner, type ManyCall } from './calling.ts'
+import { Signature, taskData } from './canvas.ts'
+import { type ConfigOptions, settingsFromEnvironment, settingsFromFile, settingsFromObject } from './config-source.ts'
 import { Connections, type MemoryServer } from './connect.ts'
-import { BoundTask, currentContext, runInContext } from './context.ts'
+import { BoundTask, runInContext } from './context.ts'
+import { defineExternal, defineTask } from './defining.ts'
+import type { DefinitionArguments } from './definition.ts'
 import { directContext } from './direct-call.ts'
-import type { EphemeralWorker } from './ephemeral-worker.ts'
-import { readDefinition } from './definition.ts'
+import { type EnsuredWorker, OwnWorker } from './own-worker.ts'
+import type { PublishOptions } from './publish.ts'
 import { Registry } from './registry.ts'
+import type { Router } from './router.ts'
+import type { Call, CallOptions } from './send.ts'
 import { isSharedTask } from './shared-task.ts'
-import { type Call, type CallOptions, callOf, dataOf, emitSent, type Prepared, prepare, publish } from './send.ts'
-import {
-  type AnyTask,
-  type BoundFunction,
-  type BoundParameters,
-  makeTask,
-  type Task,
-  type TaskFunction,
-  type TaskOptions,
-} from './task.ts'
-import { autoName } from './task-name.ts'
+import type { AnyTask, BoundFunction, BoundParameters, Task, TaskFunction, TaskOptions } from './task.ts'
 
 /** Marks an app across two copies of the package. */
 export const appBrand: unique symbol = Symbol.for('tq.App')
@@ -47,23 +45,6 @@ export type TqOptions = SettingsInput & {
   readonly clock?: Clock | undefined
   /** Shares one `memory://` server between apps of a process: `createMemoryServer()` of tq-runtime/testing. */
   readonly memory?: MemoryServer | undefined
-}
-
-/** How calls run here instead of being sent. Given by the package's index, so that this floor does not reach up. */
-export interface EagerRunner {
-  /** Runs it and all that follows from it; resolves when it has ended, or at once for what another eager task sends. */
-  run(prepared: Prepared, options: { readonly wait: boolean }): Promise<EagerRun>
-  backend(): Promise<ResultBackend>
-  close(): Promise<void>
-}
-
-export interface EagerRun {
-  /** What a task ended with that failed; undefined otherwise and where nobody waited. */
-  readonly error: Error | undefined
-  /** Runs it took, retries included; 0 where nobody waited. */
-  readonly attempts: number
-  /** Virtual ms that its ETA and retries would have taken. */
-  readonly simulatedMs: number
 }
 
 /** What the floors above give an app. */
@@ -99,21 +80,20 @@ export class TqApp {
   /** Calls run here through the worker's own executor instead of being sent. */
   eager: boolean
   readonly #site: Site | undefined
-  readonly #parts: AppParts
   readonly #mailbox: Mailbox
-  readonly #inputs: SettingsInput[]
-  #settings: Settings
-  #serializers: SerializerRegistry | undefined
+  readonly #settings: AppSettings
+  readonly #caller: Caller
+  readonly #worker: OwnWorker
+  readonly #codecs: Codecs
   #events: Promise<EventSink> | undefined
-  #runner: Promise<EagerRunner> | undefined
-  #worker: Promise<EphemeralWorker> | undefined
   readonly #closers: (() => Promise<void>)[] = []
 
   constructor(main: string, options: TqOptions, parts: AppParts) {
     const { logger, clock, memory, ...settings } = options
     this.main = main
-    this.#inputs = [settings]
-    this.#parts = parts
+    this.#settings = new AppSettings(settings) // a mistyped setting fails here, not at the first call
+    this.#caller = new Caller(this, () => parts.eagerRunner(this))
+    this.#worker = new OwnWorker(this)
     this.#site = callerSite()
     this.file = this.#site?.file
     this.clock = clock ?? systemClock
@@ -123,11 +103,12 @@ export class TqApp {
         () => this.logLevel,
         () => this.clock.now(),
       )
+    this.#codecs = new Codecs(() => this.settings, this.clock)
     this.origin = requestOrigin(process.pid)
-    this.#settings = resolveSettings(...this.#inputs) // a mistyped setting fails here, not at the first call
-    this.eager = this.#settings.taskAlwaysEager
+    this.eager = this.settings.taskAlwaysEager
     this.connections = new Connections({
       settings: () => this.settings,
+      resultCodec: () => this.resultCodec,
       clock: this.clock,
       logger: this.logger,
       hostname: this.origin,
@@ -145,25 +126,82 @@ export class TqApp {
   }
 
   get settings(): Settings {
-    return this.#settings
+    return this.#settings.current
   }
 
+  /** Where calls go, and the queues there are. */
+  get router(): Router {
+    return this.#settings.router
+  }
+
+  /** The zone of times in messages. */
+  get zone(): TimeZone {
+    return this.#settings.zone
+  }
+
+  /** json, yaml, msgpack, auth, and what is added with `register`. */
   get serializers(): SerializerRegistry {
-    const { acceptContent, jsonStyle } = this.#settings
-    this.#serializers ??= new SerializerRegistry(acceptContent, [jsonSerializer({ style: jsonStyle })])
-    return this.#serializers
+    return this.#codecs.serializers
+  }
+
+  /** gzip, zstd, brotli, lzma, bzip2, and what is added with `register`. */
+  get compressions(): CompressionRegistry {
+    return this.#codecs.compressions
+  }
+
+  /** The form of stored results. */
+  get resultCodec(): ResultCodec {
+    return this.#codecs.results
+  }
+
+  /** What encodes events; undefined is JSON. Throws SettingError for an `eventSerializer` that nobody knows. */
+  get eventSerializer(): Serializer | undefined {
+    const { eventSerializer } = this.settings
+    return eventSerializer === 'json' ? undefined : this.serializers.get(eventSerializer)
+  }
+
+  /**
+   * From now on messages are signed, and only signed ones are run: sets `taskSerializer` and `acceptContent` to `auth`, beside what
+   * is given. Throws SettingError where a key, certificate or store is missing, or once the app has connected.
+   */
+  setupSecurity(options: SecurityOptions = {}): this {
+    return this.#configure(securitySettings(options, this.settings), 'setupSecurity()')
   }
 
   /** Changes settings. Throws SettingError once the app has connected: half of it would know only the old ones. */
   configure(settings: SettingsInput): this {
-    if (this.connections.used) {
-      throw new SettingError(`App '${this.main}' is connected already: call configure() before the first task is sent.`)
+    return this.#configure(settings, 'configure()')
+  }
+
+  /** As `configure`, from an object whose keys may be Celery's, e.g. one that is shared with Python. */
+  configFromObject(source: Readonly<Record<string, unknown>>, options: ConfigOptions = {}): this {
+    return this.#configure(settingsFromObject(source, options), 'configFromObject()')
+  }
+
+  /** As `configure`, from a JSON, TypeScript or JavaScript file; the path is relative to the file that made the app. */
+  configFromFile(file: string, options: ConfigOptions = {}): this {
+    return this.#configure(settingsFromFile(file, this.file, options), file)
+  }
+
+  /** As `configure`, from environment variables such as `TQ_TASK_ACKS_LATE=true`. Nothing but the URLs is read from there unasked. */
+  configFromEnvironment(namespace = 'TQ'): this {
+    for (const { variable, input } of settingsFromEnvironment(process.env, namespace)) {
+      this.#configure(input, `environment (${variable})`)
     }
-    this.#inputs.push(settings)
-    this.#settings = resolveSettings(...this.#inputs)
-    this.#serializers = undefined
+    return this
+  }
+
+  #configure(settings: SettingsInput, origin: string): this {
+    assertChangeable(this.main, this.connections.used)
+    this.#settings.add(settings, origin)
+    this.#codecs.reset()
     if (settings.taskAlwaysEager !== undefined) this.eager = settings.taskAlwaysEager
     return this
+  }
+
+  /** Every setting with its value, secrets masked, its default, and where it was set. Source: celery/app/utils.py, Settings.table. */
+  describeSettings(): readonly SettingDescription[] {
+    return this.#settings.describe(process.env)
   }
 
   /** Folder of the package.json nearest to the app's real file; undefined for an app made outside any file. */
@@ -204,21 +242,8 @@ export class TqApp {
     options: TaskOptions & { readonly bind?: false | undefined },
     fn: F,
   ): Task<Parameters<F>, ReturnType<F>>
-  task(...given: readonly (string | TaskOptions | TaskFunction)[]): unknown {
-    const site = callerSite()
-    const { name, options, fn } = readDefinition(given)
-    const task = makeTask({ name: name ?? this.#autoName(site, fn), fn, options, site, external: false }, () => this)
-    this.registry.register(task)
-    return task
-  }
-
-  #autoName(site: Site | undefined, fn: TaskFunction): string {
-    if (this.settings.taskNames === 'explicit') {
-      throw new TaskNameError(
-        `App '${this.main}' allows explicit task names only (taskNames: 'explicit'): write app.task('${this.main}.${fn.name || 'name'}', ...).`,
-      )
-    }
-    return autoName(this.main, this.#site?.file, site?.file, fn.name)
+  task(...given: DefinitionArguments): unknown {
+    return defineTask(this, given, this.#site?.file)
   }
 
   /** A task that is implemented elsewhere: `app.external<typeof add>('math.add')`, or with a function type for Python's. */
@@ -230,10 +255,7 @@ export class TqApp {
     : F extends TaskFunction
       ? Task<Parameters<F>, ReturnType<F>>
       : never {
-    const fn = (): never => {
-      throw new TypeError(`Task '${name}' is implemented elsewhere and cannot be called here; use delay().`)
-    }
-    const task: unknown = makeTask({ name, fn, options, site: callerSite(), external: true }, () => this)
+    const task: unknown = defineExternal(this, name, options)
     return task as ReturnType<typeof this.external<F>> // the caller's word: there is no implementation to infer from
   }
 
@@ -276,67 +298,26 @@ export class TqApp {
   }
 
   /** Encodes and publishes one call, or runs it here when the app is eager. */
-  async send<R>(call: Call): Promise<AsyncResult<R>> {
-    const definition = call.definition ?? this.registry.get(call.task)?.definition
-    const prepared = prepare(this, { ...call, definition })
-    currentContext()?.children.push({ id: prepared.message.id })
-    if (this.eager) return this.#runEager<R>(prepared, call.following !== true && currentContext() === undefined)
-    await publish(this, [prepared], call.options)
-    await emitSent(this, prepared)
-    return new AsyncResult<R>(this.#source(), prepared.message.id)
+  send<R>(call: Call): Promise<AsyncResult<R>> {
+    return this.#caller.send(call)
   }
 
-  async #runEager<R>(prepared: Prepared, wait: boolean): Promise<AsyncResult<R>> {
-    const runner = await this.#eagerRunner()
-    const { error, attempts, simulatedMs } = await runner.run(prepared, { wait })
-    if (error && this.settings.taskEagerPropagates) throw error
-    const source = { ...this.#source(), backend: () => runner.backend() }
-    return new AsyncResult<R>(source, prepared.message.id, undefined, { attempts, simulatedMs })
+  /**
+   * Sends many calls in few writes, over the one connection; results come in the order of the calls. Nothing is sent when one of
+   * them cannot be encoded or routed. Rejects with OperationalError, which says how many were sent before the broker was lost.
+   */
+  sendMany<R = unknown>(calls: Iterable<ManyCall<R>>, options: PublishOptions = {}): Promise<AsyncResult<R>[]> {
+    return this.#caller.sendMany(calls, options)
   }
 
   /** Sends a signature: a task, or a chain with its later steps frozen. */
-  async sendSignature<R>(signature: SignatureData, options: CallOptions = {}): Promise<AsyncResult<R>> {
-    if (signature.kind === 'task') return this.send<R>(callOf(signature, options))
-    if (signature.kind !== 'chain') {
-      throw new TypeError(`A ${signature.kind} cannot be sent yet; tasks and chains can.`)
-    }
-    const { taskId: id, link, linkError, ...rest } = options
-    const laid = withOptions(signature, {
-      ...(id === undefined ? {} : { taskId: id }),
-      link: [...(signature.options.link ?? []), ...dataOf(link)],
-      linkError: [...(signature.options.linkError ?? []), ...dataOf(linkError)],
-    })
-    const frozen = freezeChain(laid, () => taskId(this.clock.now()), this.replyTo)
-    await this.send({ ...callOf(frozen.first, rest), chain: frozen.rest })
-    let result: AsyncResult<unknown> | undefined
-    for (const step of frozen.ids) result = new AsyncResult(this.#source(), step, result)
-    return result as AsyncResult<R> // a chain has at least one step
+  sendSignature<R>(signature: SignatureData, options: CallOptions = {}): Promise<AsyncResult<R>> {
+    return this.#caller.sendSignature(signature, options)
   }
 
   /** A handle on a call that was sent before. */
   result<R = unknown>(id: string): AsyncResult<R> {
-    return new AsyncResult<R>(this.#source(), id)
-  }
-
-  #source(): ResultSource {
-    return {
-      clock: this.clock,
-      backend: async () => (this.eager ? (await this.#eagerRunner()).backend() : this.connections.backend()),
-      revoke: (id: string, options: RevokeOptions) => this.control.revoke(id, options),
-      explainWaiting: (id) => {
-        void this.#explainWaiting(id)
-      },
-    }
-  }
-
-  async #explainWaiting(id: string): Promise<void> {
-    const transport = await this.connections.transport()
-    const queue = this.settings.taskDefaultQueue
-    const { consumers } = await transport.queueInfo(queue)
-    if (consumers !== 0) return
-    this.logger.warn(
-      `Waiting for task ${id}, but no worker consumes queue '${queue}' on ${this.brokerName()}. Start one: tq worker`,
-    )
+    return new AsyncResult<R>(this.#caller.source(), id)
   }
 
   /** `add(2, 2)`: the function itself, with a context of its own when it is bound. */
@@ -359,14 +340,10 @@ export class TqApp {
         lamport: this.lamport,
         logger: this.logger,
         enabled: taskSendSentEvent === 'auto' ? transport.features.embedded : taskSendSentEvent,
+        serializer: this.eventSerializer,
       })
     })
     return this.#events
-  }
-
-  #eagerRunner(): Promise<EagerRunner> {
-    this.#runner ??= this.#parts.eagerRunner(this)
-    return this.#runner
   }
 
   // --- workers and the end ------------------------------------------------------------------------------------------
@@ -375,27 +352,15 @@ export class TqApp {
    * On an embedded broker: sees to it that a worker consumes `queue`, starting one as a child process where none does.
    * Elsewhere nothing is started. Rejects with LoadError when the started worker ends at once.
    */
-  async ensureWorker(
-    queue: string = this.settings.taskDefaultQueue,
-  ): Promise<{ started: boolean; hostname: string | undefined }> {
-    if (!this.connections.embedded) return { started: false, hostname: undefined }
-    const transport = await this.connections.transport()
-    if (this.#worker) return { started: false, hostname: (await this.#worker).hostname }
-    const { consumers } = await transport.queueInfo(queue)
-    if (consumers !== 0) return { started: false, hostname: undefined }
-    if (this.file === undefined) return { started: false, hostname: undefined }
-    const own = new Set([this.settings.taskDefaultQueue])
-    for (const task of this.tasks()) if (task.definition.options.queue) own.add(task.definition.options.queue)
-    const { file } = this
-    const options = {
-      cwd: this.projectFolder() ?? process.cwd(),
-      queues: own.has(queue) ? undefined : [...own, queue],
-    }
-    this.#worker = import('./ephemeral-worker.ts').then((module) => module.startEphemeralWorker(file, options))
-    this.#worker.catch(() => {
-      this.#worker = undefined
-    })
-    return { started: true, hostname: (await this.#worker).hostname }
+  ensureWorker(queue: string = this.settings.taskDefaultQueue): Promise<EnsuredWorker> {
+    return this.#worker.ensure(queue)
+  }
+
+  /** What a worker consumes that is told nothing else: `taskQueues`, or the default queue and those that tasks name. */
+  workerQueues(): readonly string[] {
+    const { names } = this.router.queues
+    if (this.settings.taskQueues !== undefined) return names
+    return [...new Set([...names, ...this.tasks().flatMap((task) => task.definition.options.queue ?? [])])]
   }
 
   /** Has `close` call this first, newest first. */
@@ -406,14 +371,12 @@ export class TqApp {
   /** Ends everything that this app opened or started. Idempotent. */
   async close(): Promise<void> {
     for (let closer = this.#closers.pop(); closer; closer = this.#closers.pop()) await closer()
-    const [worker, runner, events] = [this.#worker, this.#runner, this.#events]
-    this.#worker = undefined
-    this.#runner = undefined
+    const events = this.#events
     this.#events = undefined
-    await (await runner)?.close()
+    await this.#caller.close()
     await (await events?.catch(() => undefined))?.close()
     await this.#mailbox.close()
     await this.connections.close()
-    await (await worker?.catch(() => undefined))?.stop()
+    await this.#worker.stop()
   }
 }

@@ -2,28 +2,35 @@ import type { Clock } from '../core/clock.ts'
 import { ConnectionError, EncodeError } from '../core/errors.ts'
 import { randomId } from '../core/id.ts'
 import { type ChordRef, type GroupMeta, isReady, stateRank, type TaskMeta } from '../core/states.ts'
-import { decodeJson, encodeJson } from '../serializers/json.ts'
+import { jsonResultCodec, type ResultCodec } from '../serializers/result-codec.ts'
 import type { ChordPart, ResultBackend, StoreOptions, StorePlan } from './result-backend.ts'
 
 /** With its value as a reader in another process would get it. Throws EncodeError. */
-function asStored(meta: TaskMeta): TaskMeta {
-  if (typeof meta.result !== 'object' && typeof meta.result !== 'function') return meta
+function asStored(codec: ResultCodec, meta: TaskMeta): TaskMeta {
+  if (isSimple(meta.result)) return meta
   try {
-    return { ...meta, result: decodeJson(encodeJson(meta.result)) }
+    return { ...meta, result: codec.decode(codec.encode(meta.result)) }
   } catch (error) {
     throw error instanceof EncodeError ? error.under('result') : error
   }
 }
 
-/** Results in this process's memory: the reference for every other driver. Values go through JSON, as they do elsewhere. */
+/** Every serializer gives it back as it is. */
+function isSimple(value: unknown): boolean {
+  return value === undefined || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}
+
+/** Results in this process's memory: the reference for every other driver. Values go through the result serializer, as they do elsewhere. */
 export class MemoryBackend implements ResultBackend {
   readonly name = 'memory'
   readonly #results: MemoryResults
   readonly #clock: Clock
+  readonly #codec: ResultCodec
   readonly #closing = new AbortController()
 
-  constructor(results: MemoryResults, deps: { readonly clock: Clock }) {
+  constructor(results: MemoryResults, deps: { readonly clock: Clock; readonly codec?: ResultCodec | undefined }) {
     this.#results = results
+    this.#codec = deps.codec ?? jsonResultCodec()
     this.#clock = deps.clock
   }
 
@@ -41,11 +48,18 @@ export class MemoryBackend implements ResultBackend {
 
   async store(metas: readonly TaskMeta[], options: StoreOptions): Promise<void> {
     const nowMs = this.#now()
-    for (const meta of metas.map(asStored)) this.#results.write(meta, options.ttlMs, nowMs)
+    const stored = metas.map((meta) => asStored(this.#codec, meta))
+    for (const meta of stored) this.#results.write(meta, options.ttlMs, nowMs)
   }
 
   plan(meta: TaskMeta, options: StoreOptions): StorePlan {
-    return { driver: this.#results.driver, meta: asStored(meta), ttlMs: options.ttlMs, key: meta.id, text: '' }
+    return {
+      driver: this.#results.driver,
+      meta: asStored(this.#codec, meta),
+      ttlMs: options.ttlMs,
+      key: meta.id,
+      text: '',
+    }
   }
 
   async fetch(ids: readonly string[]): Promise<readonly (TaskMeta | undefined)[]> {

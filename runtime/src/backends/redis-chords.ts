@@ -1,10 +1,11 @@
 import type { Clock } from '../core/clock.ts'
 import type { ChordRef } from '../core/states.ts'
 import type { RedisConnection } from '../drivers/redis-connection.ts'
-import { textsOf } from '../drivers/redis-reply.ts'
-import { encodeJson } from '../serializers/json.ts'
+import { listOf, textsOf } from '../drivers/redis-reply.ts'
+import type { ResultCodec, ResultDocument } from '../serializers/result-codec.ts'
 import type { RedisLayout } from '../wire/redis-layout.ts'
-import { chordPartText } from '../wire/result-meta.ts'
+import { chordPart } from '../wire/result-meta.ts'
+import { argumentOf, documentOf } from './redis-documents.ts'
 import { chordStateScript, closeChordScript, joinChordScript, openChordScript } from './redis-scripts.ts'
 import type { ChordPart, StoreOptions } from './result-backend.ts'
 
@@ -17,11 +18,13 @@ export class RedisChords {
   readonly #connection: RedisConnection
   readonly #layout: RedisLayout
   readonly #clock: Clock
+  readonly #codec: ResultCodec
 
-  constructor(connection: RedisConnection, layout: RedisLayout, clock: Clock) {
+  constructor(connection: RedisConnection, layout: RedisLayout, clock: Clock, codec: ResultCodec) {
     this.#connection = connection
     this.#layout = layout
     this.#clock = clock
+    this.#codec = codec
   }
 
   async open({ groupId }: ChordRef, size: number, options: StoreOptions): Promise<void> {
@@ -35,14 +38,20 @@ export class RedisChords {
 
   async join({ groupId }: ChordRef, part: ChordPart, options: StoreOptions): Promise<'waiting' | 'complete'> {
     const index = part.index ?? '+inf'
-    const text = chordPartText(part.meta, encodeJson)
-    const args = [groupId, this.#clock.now(), Math.ceil(options.ttlMs), index, part.meta.id, text]
+    const document = argumentOf(this.#codec.encode(chordPart(part.meta)))
+    const args = [groupId, this.#clock.now(), Math.ceil(options.ttlMs), index, part.meta.id, document]
     return (await this.#connection.run(joinChordScript, this.#keys(groupId), args)) === 1 ? 'complete' : 'waiting'
   }
 
-  /** One text per part, in the order of their index. */
-  async partTexts({ groupId }: ChordRef): Promise<readonly string[]> {
-    return textsOf(await this.#connection.call('ZRANGE', this.#layout.chordPartsKey(groupId), 0, -1))
+  /** One document per part, in the order of their index. */
+  async parts({ groupId }: ChordRef): Promise<readonly ResultDocument[]> {
+    const key = this.#layout.chordPartsKey(groupId)
+    const range = this.#codec.isJson
+      ? await this.#connection.call('ZRANGE', key, 0, -1)
+      : await this.#connection.callBytes('ZRANGE', key, 0, -1)
+    return listOf(range)
+      .map(documentOf)
+      .filter((one) => one !== undefined)
   }
 
   async close({ groupId }: ChordRef): Promise<void> {

@@ -8,6 +8,28 @@ for i = 1, #KEYS do store(KEYS[i], ARGV[1], ARGV[i * 2], ARGV[i * 2 + 1]) end
 `,
 )
 
+/**
+ * Stores documents that no script can read and announces them, each only if what stands there is what the caller has seen.
+ * KEYS: result keys. ARGV: ttl (ms, '0' for ever), then per key the SHA-1 of what was seen ('' for nothing) and the document. Answers a
+ * digit per key: 1 is stored.
+ */
+export const swapScript = redisScript(
+  'swap',
+  `
+local done = {}
+for i = 1, #KEYS do
+  local old = redis.call('GET', KEYS[i])
+  if (old and redis.sha1hex(old) or '') == ARGV[i * 2] then
+    if ARGV[1] == '0' then redis.call('SET', KEYS[i], ARGV[i * 2 + 1])
+    else redis.call('SET', KEYS[i], ARGV[i * 2 + 1], 'PX', ARGV[1]) end
+    redis.call('PUBLISH', KEYS[i], ARGV[i * 2 + 1])
+    done[i] = '1'
+  else done[i] = '0' end
+end
+return table.concat(done)
+`,
+)
+
 // KEYS of every chord script: parts, added, size, texts by task id (tq's own), open chords (tq's own).
 const chordFunctions = `
 local parts, added, size, texts, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]

@@ -2,7 +2,8 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
 import { isReady, type TaskMeta } from '../core/states.ts'
 import type { RedisConnection, Unsubscribe } from '../drivers/redis-connection.ts'
-import { listOf } from '../drivers/redis-reply.ts'
+import type { ResultDocument } from '../serializers/result-codec.ts'
+import { isSameDocument, type RedisDocuments } from './redis-documents.ts'
 
 const pollMs = 2000
 
@@ -10,8 +11,8 @@ interface Watch {
   /** Keys whose state is not final yet. */
   readonly waiting: Set<string>
   readonly changes: TaskMeta[]
-  /** Last text of each key, so that a change that is both announced and read is told once. */
-  readonly seen: Map<string, string>
+  /** Last document of each key, so that a change that is both announced and read is told once. */
+  readonly seen: Map<string, ResultDocument>
   readonly unsubscribes: Map<string, Unsubscribe>
   wake: () => void
 }
@@ -25,7 +26,7 @@ export class RedisWatcher {
   readonly #connection: RedisConnection
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #decode: (text: string) => TaskMeta
+  readonly #documents: RedisDocuments
   readonly #watches = new Set<Watch>()
   readonly #closing = new AbortController()
   #poll: Timer | undefined
@@ -34,12 +35,12 @@ export class RedisWatcher {
   constructor(
     connection: RedisConnection,
     deps: { readonly clock: Clock; readonly logger: Logger },
-    decode: (text: string) => TaskMeta,
+    documents: RedisDocuments,
   ) {
     this.#connection = connection
     this.#clock = deps.clock
     this.#logger = deps.logger
-    this.#decode = decode
+    this.#documents = documents
   }
 
   async *watch(keys: readonly string[], signal: AbortSignal): AsyncGenerator<TaskMeta> {
@@ -100,7 +101,9 @@ export class RedisWatcher {
     const missing = [...watch.waiting].filter((key) => !watch.unsubscribes.has(key))
     await Promise.all(
       missing.map(async (key) => {
-        const listener = (text: string): void => this.#tell(watch, key, text)
+        const { isJson } = this.#documents.codec
+        const listener = (text: string, _: string, bytes?: Uint8Array): void =>
+          this.#tell(watch, key, isJson ? text : (bytes ?? text))
         const unsubscribe = await this.#connection.listener.subscribe(key, listener)
         if (this.#watches.has(watch) && watch.waiting.has(key)) watch.unsubscribes.set(key, unsubscribe)
         else unsubscribe()
@@ -136,27 +139,27 @@ export class RedisWatcher {
   async #readNow(keys: readonly string[]): Promise<void> {
     for (let from = 0; from < keys.length; from += 1000) {
       const batch = keys.slice(from, from + 1000)
-      const texts = await this.#connection.call('MGET', ...batch)
-      for (const [at, text] of listOf(texts).entries()) {
+      const documents = await this.#documents.read(batch)
+      for (const [at, document] of documents.entries()) {
         const key = batch[at]
-        if (key === undefined || typeof text !== 'string') continue
-        for (const watch of [...this.#watches]) this.#tell(watch, key, text)
+        if (key === undefined || document === undefined) continue
+        for (const watch of [...this.#watches]) this.#tell(watch, key, document)
       }
     }
   }
 
-  #tell(watch: Watch, key: string, text: string): void {
-    if (!watch.waiting.has(key) || watch.seen.get(key) === text) return
+  #tell(watch: Watch, key: string, document: ResultDocument): void {
+    if (!watch.waiting.has(key) || isSameDocument(watch.seen.get(key), document)) return
     let meta: TaskMeta
     try {
-      meta = this.#decode(text)
+      meta = this.#documents.decodeMeta(document)
     } catch (error) {
       this.#logger.warn(
         `Ignored a result under ${key} that cannot be read; who waits for it goes on waiting: ${String(error)}`,
       )
       return
     }
-    watch.seen.set(key, text)
+    watch.seen.set(key, document)
     if (isReady(meta.state)) {
       watch.waiting.delete(key)
       watch.unsubscribes.get(key)?.()

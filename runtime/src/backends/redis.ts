@@ -1,18 +1,15 @@
 import type { Clock } from '../core/clock.ts'
 import { ChannelError, ConnectionError, DecodeError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import { type ChordRef, type GroupMeta, stateRank, type TaskMeta } from '../core/states.ts'
+import type { ChordRef, GroupMeta, TaskMeta } from '../core/states.ts'
 import type { RedisConnection } from '../drivers/redis-connection.ts'
-import { listOf } from '../drivers/redis-reply.ts'
-import { decodeJson, encodeJson } from '../serializers/json.ts'
+import { jsonResultCodec, type ResultCodec, type ResultDocument } from '../serializers/result-codec.ts'
 import { layout, type RedisLayout } from '../wire/redis-layout.ts'
-import { chordPartFromText, dictToGroup, dictToMeta, groupToDict, metaToDict } from '../wire/result-meta.ts'
+import { chordPartOf, dictToGroup, groupToDict, metaToDict } from '../wire/result-meta.ts'
 import { RedisChords } from './redis-chords.ts'
-import { storeScript } from './redis-scripts.ts'
+import { RedisDocuments } from './redis-documents.ts'
 import { RedisWatcher } from './redis-watch.ts'
 import type { ChordPart, ResultBackend, StoreOptions, StorePlan } from './result-backend.ts'
-
-const batchLimit = 200
 
 /**
  * Results under Celery's keys: a document per task that expires, announced on the channel of the same name. The connection
@@ -23,19 +20,29 @@ export class RedisBackend implements ResultBackend {
   readonly name = 'redis'
   readonly #connection: RedisConnection
   readonly #layout: RedisLayout
+  readonly #documents: RedisDocuments
   readonly #chords: RedisChords
   readonly #watcher: RedisWatcher
   #closed = false
 
-  /** `globalKeyprefix` stands before every key and channel of results; `_` is added unless it ends in one of `: _ - .` */
+  /**
+   * `globalKeyprefix` stands before every key and channel of results; `_` is added unless it ends in one of `: _ - .`
+   * `codec` is the form of the documents, JSON by default.
+   */
   constructor(
     connection: RedisConnection,
-    deps: { readonly clock: Clock; readonly logger: Logger; readonly globalKeyprefix?: string | undefined },
+    deps: {
+      readonly clock: Clock
+      readonly logger: Logger
+      readonly globalKeyprefix?: string | undefined
+      readonly codec?: ResultCodec | undefined
+    },
   ) {
     this.#connection = connection
     this.#layout = layout({ db: connection.db, resultKeyprefix: deps.globalKeyprefix })
-    this.#chords = new RedisChords(connection, this.#layout, deps.clock)
-    this.#watcher = new RedisWatcher(connection, deps, (text) => dictToMeta(decodeJson(text)))
+    this.#documents = new RedisDocuments(connection, deps.codec ?? jsonResultCodec())
+    this.#chords = new RedisChords(connection, this.#layout, deps.clock, this.#documents.codec)
+    this.#watcher = new RedisWatcher(connection, deps, this.#documents)
   }
 
   async connect(): Promise<void> {
@@ -55,29 +62,26 @@ export class RedisBackend implements ResultBackend {
 
   async store(metas: readonly TaskMeta[], options: StoreOptions): Promise<void> {
     this.#mustBeOpen()
-    const writes: Promise<unknown>[] = []
-    for (let from = 0; from < metas.length; from += batchLimit) {
-      const batch = metas.slice(from, from + batchLimit)
-      const keys = batch.map((meta) => this.#layout.resultKey(meta.id))
-      const args: (string | number)[] = [Math.ceil(options.ttlMs)]
-      for (const meta of batch) args.push(stateRank(meta.state), textOf(meta))
-      writes.push(this.#connection.run(storeScript, keys, args))
-    }
-    await Promise.all(writes)
+    const entries = metas.map((meta) => ({ key: this.#layout.resultKey(meta.id), meta }))
+    await this.#documents.store(entries, options.ttlMs)
   }
 
-  plan(meta: TaskMeta, options: StoreOptions): StorePlan {
+  /** JSON only: the script that carries it out has to read the state in the old document. */
+  plan(meta: TaskMeta, options: StoreOptions): StorePlan | undefined {
+    const text = this.#documents.codec.isJson ? this.#documents.codec.encode(metaToDict(meta)) : undefined
+    if (typeof text !== 'string') return undefined
     const key = this.#layout.resultKey(meta.id)
-    return { driver: this.#connection.driver, meta, ttlMs: options.ttlMs, key, text: textOf(meta) }
+    return { driver: this.#connection.driver, meta, ttlMs: options.ttlMs, key, text }
   }
 
   async fetch(ids: readonly string[]): Promise<readonly (TaskMeta | undefined)[]> {
     this.#mustBeOpen()
     if (ids.length === 0) return []
-    const texts = listOf(await this.#connection.call('MGET', ...ids.map((id) => this.#layout.resultKey(id))))
+    const documents = await this.#documents.read(ids.map((id) => this.#layout.resultKey(id)))
     return ids.map((id, at) => {
-      const text = texts[at]
-      return typeof text === 'string' ? readable(`The result of ${id}`, () => dictToMeta(decodeJson(text))) : undefined
+      const document = documents[at]
+      if (document === undefined) return undefined
+      return readable(`The result of ${id}`, () => this.#documents.decodeMeta(document))
     })
   }
 
@@ -95,13 +99,15 @@ export class RedisBackend implements ResultBackend {
   async storeGroup(group: GroupMeta, options: StoreOptions): Promise<void> {
     this.#mustBeOpen()
     const expiry = options.ttlMs === 0 ? [] : ['PX', Math.ceil(options.ttlMs)]
-    await this.#connection.call('SET', this.#layout.groupKey(group.id), encodeJson(groupToDict(group)), ...expiry)
+    const document = this.#documents.codec.encode(groupToDict(group))
+    await this.#connection.call('SET', this.#layout.groupKey(group.id), document, ...expiry)
   }
 
   async fetchGroup(id: string): Promise<GroupMeta | undefined> {
     this.#mustBeOpen()
-    const text = await this.#connection.call('GET', this.#layout.groupKey(id))
-    return typeof text === 'string' ? readable(`Group ${id}`, () => dictToGroup(decodeJson(text))) : undefined
+    const [document] = await this.#documents.read([this.#layout.groupKey(id)])
+    if (document === undefined) return undefined
+    return readable(`Group ${id}`, () => dictToGroup(this.#documents.codec.decode(document)))
   }
 
   async dropGroup(id: string): Promise<void> {
@@ -126,8 +132,9 @@ export class RedisBackend implements ResultBackend {
 
   async chordParts(chord: ChordRef): Promise<readonly TaskMeta[]> {
     this.#mustBeOpen()
-    const texts = await this.#chords.partTexts(chord)
-    return readable(`A part of chord ${chord.groupId}`, () => texts.map((text) => chordPartFromText(text, decodeJson)))
+    const parts = await this.#chords.parts(chord)
+    const read = (part: ResultDocument): TaskMeta => chordPartOf(this.#documents.codec.decode(part))
+    return readable(`A part of chord ${chord.groupId}`, () => parts.map(read))
   }
 
   async closeChord(chord: ChordRef): Promise<void> {
@@ -146,21 +153,14 @@ export class RedisBackend implements ResultBackend {
   }
 }
 
-function textOf(meta: TaskMeta): string {
-  return encodeJson(metaToDict(meta))
-}
-
-/** A document of another serializer (pickle, yaml) is there, but not for us. */
+/** A document of another serializer is there, but not for us. */
 function readable<T>(what: string, read: () => T): T {
   try {
     return read()
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
-    throw new ChannelError(
-      `${what} is not JSON that tq can read: ${error.message}. Which result_serializer wrote it?`,
-      {
-        cause: error,
-      },
-    )
+    throw new ChannelError(`${what} cannot be read: ${error.message} Was it written with another resultSerializer?`, {
+      cause: error,
+    })
   }
 }

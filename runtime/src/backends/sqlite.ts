@@ -6,7 +6,7 @@ import { closedError, type Operation } from '../drivers/sqlite-commit.ts'
 import { text } from '../drivers/sqlite-connection.ts'
 import { expiryMs, storeResult } from '../drivers/sqlite-results.ts'
 import type { SqliteStore } from '../drivers/sqlite-store.ts'
-import { decodeJson, encodeJson } from '../serializers/json.ts'
+import { jsonResultCodec, type ResultCodec } from '../serializers/result-codec.ts'
 import { dictToGroup, dictToMeta, groupToDict, metaToDict } from '../wire/result-meta.ts'
 import type { ChordPart, ResultBackend, StoreOptions, StorePlan } from './result-backend.ts'
 import {
@@ -29,9 +29,18 @@ export class SqliteBackend implements ResultBackend {
   readonly #store: SqliteStore
   readonly #clock: Clock
   readonly #watch: ResultWatch
+  readonly #codec: ResultCodec
+  readonly #decodeMeta: (document: string) => TaskMeta
   #isClosed = false
 
-  constructor(store: SqliteStore, deps: { readonly clock: Clock; readonly logger: Logger }) {
+  /** `codec` is the form of the documents, JSON by default; what is no text is stored as base64. */
+  constructor(
+    store: SqliteStore,
+    deps: { readonly clock: Clock; readonly logger: Logger; readonly codec?: ResultCodec | undefined },
+  ) {
+    const codec = deps.codec ?? jsonResultCodec()
+    this.#codec = codec
+    this.#decodeMeta = (document) => readable(() => dictToMeta(codec.decodeText(document)))
     this.#store = store
     this.#clock = deps.clock
     this.#watch = new ResultWatch(store)
@@ -60,7 +69,8 @@ export class SqliteBackend implements ResultBackend {
   }
 
   plan(meta: TaskMeta, options: StoreOptions): StorePlan {
-    return { driver: this.#store.driver, meta, ttlMs: options.ttlMs, key: meta.id, text: encodeJson(metaToDict(meta)) }
+    const text = this.#codec.encodeText(metaToDict(meta))
+    return { driver: this.#store.driver, meta, ttlMs: options.ttlMs, key: meta.id, text }
   }
 
   async fetch(ids: readonly string[]): Promise<readonly (TaskMeta | undefined)[]> {
@@ -72,12 +82,12 @@ export class SqliteBackend implements ResultBackend {
         this.#clock.now(),
       ),
     )
-    const found = new Map(rows.map((row) => [text(row['id']), decodeMeta(text(row['meta']))]))
+    const found = new Map(rows.map((row) => [text(row['id']), this.#decodeMeta(text(row['meta']))]))
     return ids.map((id) => found.get(id))
   }
 
   watch(ids: readonly string[], signal: AbortSignal): AsyncIterable<TaskMeta> {
-    return this.#watch.watch(ids, signal, { decode: decodeMeta, check: () => this.#check() })
+    return this.#watch.watch(ids, signal, { decode: this.#decodeMeta, check: () => this.#check() })
   }
 
   async forget(id: string): Promise<void> {
@@ -85,7 +95,7 @@ export class SqliteBackend implements ResultBackend {
   }
 
   async storeGroup(group: GroupMeta, options: StoreOptions): Promise<void> {
-    const meta = encodeJson(groupToDict(group))
+    const meta = this.#codec.encodeText(groupToDict(group))
     await this.#submit((tx) =>
       tx.run(
         'insert or replace into grp(id, meta, expires) values(?,?,?)',
@@ -101,7 +111,7 @@ export class SqliteBackend implements ResultBackend {
     const row = await this.#store.read((reader) =>
       reader.get('select meta from grp where id=? and expires>?', id, this.#clock.now()),
     )
-    return row && readable(() => dictToGroup(decodeJson(text(row['meta']))))
+    return row && readable(() => dictToGroup(this.#codec.decodeText(text(row['meta']))))
   }
 
   async dropGroup(id: string): Promise<void> {
@@ -117,14 +127,14 @@ export class SqliteBackend implements ResultBackend {
   }
 
   async joinChord(chord: ChordRef, part: ChordPart, options: StoreOptions): Promise<'waiting' | 'complete'> {
-    const row = { task: part.meta.id, index: part.index, meta: encodeJson(metaToDict(part.meta)) }
+    const row = { task: part.meta.id, index: part.index, meta: this.#codec.encodeText(metaToDict(part.meta)) }
     return this.#submit((tx) => joinChordRow(tx, chord.groupId, row, this.#times(options)), row.meta.length)
   }
 
   async chordParts(chord: ChordRef): Promise<readonly TaskMeta[]> {
     this.#check()
     const texts = await this.#store.read((reader) => chordPartTexts(reader, chord.groupId, this.#clock.now()))
-    return texts.map(decodeMeta)
+    return texts.map(this.#decodeMeta)
   }
 
   async closeChord(chord: ChordRef): Promise<void> {
@@ -151,10 +161,6 @@ export class SqliteBackend implements ResultBackend {
   #check(): void {
     if (this.#isClosed) throw closedError(this.#store.path)
   }
-}
-
-function decodeMeta(document: string): TaskMeta {
-  return readable(() => dictToMeta(decodeJson(document)))
 }
 
 function readable<T>(decode: () => T): T {

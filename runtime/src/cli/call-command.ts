@@ -20,7 +20,7 @@ export async function runCall(task: string, words: readonly string[], flags: Cal
     known(app, task, args, kwargs, flags.broker !== undefined)
     if (flags.eager) app.eager = true
     else if (flags.wait !== false)
-      await startWorker(app, flags.queue ?? app.registry.get(task)?.definition.options.queue, output)
+      await startWorker(app, app.router.queueOf(task, app.registry.get(task)?.definition.options, flags), output)
     const { countdown, eta, expires, queue, priority, taskId } = flags
     const result = await app.sendTask(task, args, kwargs, { countdown, eta, expires, queue, priority, taskId })
     if (flags.wait === false) {

@@ -1,7 +1,4 @@
 import { relative } from 'node:path'
-import { settingNames, settingTable } from '../core/settings.ts'
-import { maskUrl } from '../core/url.ts'
-import { version } from '../core/version.ts'
 import { CommandEnd, exitCodes } from './exit-codes.ts'
 import type { AppLineFlags, StatusFlags } from './main.ts'
 import { openApp, openLoaded } from './open-app.ts'
@@ -51,40 +48,6 @@ export async function runTasks(flags: AppLineFlags, output: Output): Promise<voi
       output.note(`${tasks.length} tasks from ${taskFiles.length} files`)
     }
     if (failures.length > 0) throw new CommandEnd(exitCodes.error, `${failures.length} files could not be imported.`)
-  } finally {
-    await app.close()
-  }
-}
-
-/** `tq report`: what a bug report needs. */
-export async function runReport(flags: AppLineFlags, output: Output): Promise<void> {
-  const { app, file } = await openLoaded(flags)
-  try {
-    const settings: Record<string, unknown> = {}
-    for (const name of settingNames()) {
-      const value = app.settings[name]
-      if (value !== settingTable[name].default) settings[name] = typeof value === 'string' ? maskUrl(value) : value
-    }
-    const facts = {
-      tq: version,
-      node: process.version,
-      platform: `${process.platform}-${process.arch}`,
-      app: `${app.main} (${relative(process.cwd(), file) || file})`,
-      broker: app.brokerName() === 'embedded' ? `embedded (${app.connections.embeddedPath()})` : app.brokerName(),
-      results: maskUrl(app.connections.resultUrl()),
-      tasks: app.registry.names().length,
-      settings,
-    }
-    if (flags.json) output.data(toJson(facts))
-    else
-      output.data(
-        table(
-          Object.entries(facts).map(([name, value]) => [
-            name,
-            typeof value === 'object' ? toJson(value) : String(value),
-          ]),
-        ),
-      )
   } finally {
     await app.close()
   }

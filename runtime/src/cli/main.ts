@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { isTqError } from '../core/errors.ts'
 import { version } from '../core/version.ts'
+import { type AutoscaleRange, parseAutoscale } from '../worker/autoscale.ts'
 import { CommandEnd, exitCodes } from './exit-codes.ts'
 import { type Output, processOutput } from './output.ts'
 
@@ -56,8 +57,14 @@ Examples:
   command(tq, 'worker', 'Run tasks until told to stop.')
     .option('-n, --hostname <name>', 'node name; %h host, %n its first part', 'celery@%h')
     .option('-c, --concurrency <n>', 'tasks at once', count)
-    .addOption(new Option('-P, --pool <pool>', 'how tasks run').choices(['async']).default('async'))
+    .addOption(new Option('-P, --pool <pool>', 'how tasks run').choices(['async', 'threads', 'prefork', 'solo']))
+    .option('--autoscale <max,min>', 'grow and shrink the pool with the demand', range)
+    .option('--max-tasks-per-child <n>', 'replace a process or thread of the pool after so many tasks', count)
+    .option('--max-memory-per-child <kib>', 'replace a process that holds more after a task', count)
+    .option('--time-limit <s>', 'kill a run after this', seconds)
+    .option('--soft-time-limit <s>', 'abort its signal after this', seconds)
     .option('-Q, --queues <names>', 'queues to consume, with commas between', names)
+    .option('-X, --exclude-queues <names>', 'queues not to consume, with commas between', names)
     .option('-E, --task-events', 'send task events')
     .option('--prefetch-multiplier <n>', 'messages held per slot; 0 is no limit', count)
     .addOption(levels('info'))
@@ -140,10 +147,19 @@ Examples:
 
   command(tq, 'report', 'Versions and settings, without secrets.').action(
     async (flags: AppLineFlags, self: Command) => {
-      const { runReport } = await import('./inspect-command.ts')
+      const { runReport } = await import('./config-command.ts')
       await runReport(all(flags, self), output)
     },
   )
+
+  command(tq, 'config', 'The settings that are set, without secrets.')
+    .option('--show-origin', 'where each was set')
+    .option('--all', 'those at their default, too')
+    .action(async (flags: ConfigFlags, self: Command) => {
+      const { runConfig } = await import('./config-command.ts')
+      await runConfig(all(flags, self), output)
+    })
+
   for (const [name, description] of [
     ['repl', 'Call tasks from a prompt (tq-tui).'],
     ['dev', 'A worker that restarts on changes, and the console (tq-tui).'],
@@ -175,8 +191,14 @@ export interface AppLineFlags {
 export interface WorkerFlags extends AppLineFlags {
   readonly hostname: string
   readonly concurrency?: number
-  readonly pool: 'async'
+  readonly pool?: 'async' | 'threads' | 'prefork' | 'solo'
+  readonly autoscale?: AutoscaleRange
+  readonly maxTasksPerChild?: number
+  readonly maxMemoryPerChild?: number
+  readonly timeLimit?: number
+  readonly softTimeLimit?: number
   readonly queues?: readonly string[]
+  readonly excludeQueues?: readonly string[]
   readonly taskEvents?: boolean
   readonly prefetchMultiplier?: number
   readonly loglevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -213,6 +235,11 @@ export interface ScanFlags {
   readonly json?: boolean
   /** Start from what an earlier scan left in node_modules/.cache. */
   readonly cache: boolean
+}
+
+export interface ConfigFlags extends AppLineFlags {
+  readonly showOrigin?: boolean
+  readonly all?: boolean
 }
 
 export interface PurgeFlags extends AppLineFlags {
@@ -252,6 +279,14 @@ function seconds(text: string): number {
   const value = Number(text)
   if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('expected seconds')
   return value
+}
+
+function range(text: string): AutoscaleRange {
+  try {
+    return parseAutoscale(text)
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+  }
 }
 
 function date(text: string): Date {

@@ -32,8 +32,9 @@ export async function runQueues(flags: AppLineFlags, output: Output): Promise<vo
 
 async function knownQueues(app: TqApp): Promise<readonly string[]> {
   const transport = await app.connections.transport()
-  const named = app.tasks().flatMap((task) => task.definition.options.queue ?? [])
-  return [...new Set([app.settings.taskDefaultQueue, ...named, ...(await transport.queueNames())])].sort()
+  const { queues } = app.router
+  const named = app.workerQueues().filter((name) => !queues.get(name).broadcast)
+  return [...new Set([...named, ...(await transport.queueNames())])].sort()
 }
 
 /** `tq purge`: deletes what waits, after showing how much that is. */

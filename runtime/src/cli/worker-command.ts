@@ -18,6 +18,8 @@ export async function runWorker(flags: WorkerFlags, output: Output): Promise<voi
   const loaded = await openLoaded(flags)
   const app = loaded.app as Tq // the loader gives what the project made with this package's Tq
   guardProcess(app)
+  const { timeLimit: taskTimeLimit, softTimeLimit: taskSoftTimeLimit } = flags
+  app.configure({ ...(taskTimeLimit && { taskTimeLimit }), ...(taskSoftTimeLimit && { taskSoftTimeLimit }) })
   const worker = await startOrExplain(app, flags)
   output.note(printable(banner(loaded, worker, flags)))
   const stop = (deadlineMs: number): void => void worker.stop(deadlineMs)
@@ -48,8 +50,14 @@ async function startOrExplain(app: Tq, flags: WorkerFlags): Promise<Worker> {
   try {
     return await app.startWorker({
       hostname: flags.ephemeral && flags.hostname === 'celery@%h' ? `tq-${process.pid}@%h` : flags.hostname,
+      pool: flags.pool,
       concurrency: flags.concurrency,
+      autoscale: flags.autoscale,
+      maxTasksPerChild: flags.maxTasksPerChild,
+      maxMemoryPerChild: flags.maxMemoryPerChild,
+      include: flags.include,
       queues: flags.queues,
+      excludeQueues: flags.excludeQueues,
       prefetchMultiplier: flags.prefetchMultiplier,
       events: flags.taskEvents === true ? true : undefined,
       idleMs: idleMsOf(flags),
@@ -87,7 +95,7 @@ function banner({ app, file, taskFiles }: LoadedApp, worker: Worker, flags: Work
     ['  broker', app.brokerName() === 'embedded' ? app.connections.embeddedPath() : app.brokerName()],
     ['  results', maskUrl(app.connections.resultUrl())],
     ['  queues', worker.queues.join(', ')],
-    ['  pool', `${flags.pool}, ${worker.concurrency} at once`],
+    ['  pool', `${worker.pool}, ${worker.concurrency} at once`],
   ]
   return `tq ${version} · ${worker.hostname} · pid ${process.pid}\n${table(rows)}`
 }

@@ -124,6 +124,11 @@ export class Control {
     return this.#command('disableEvents', {}, options)
   }
 
+  /** Has workers tell monitors that they live, now instead of at their next beat. Resolves when the broker has the command. */
+  async heartbeat(options: CastOptions = {}): Promise<void> {
+    await this.#mailbox.cast('heartbeat', {}, options)
+  }
+
   /** Warm shutdown of the named workers, or of all. Resolves when the broker has the command. */
   async shutdown(options: CastOptions = {}): Promise<void> {
     await this.#mailbox.cast('shutdown', {}, options)

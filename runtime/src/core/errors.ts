@@ -98,7 +98,12 @@ export class EncodeError extends TqError {
 
 /** Bytes that are not what their content type says. */
 export class DecodeError extends TqError {
-  readonly code = 'TQ_DECODE'
+  readonly code: string = 'TQ_DECODE'
+}
+
+/** A signed body (`auth`) that was changed, or whose signer is unknown or no longer valid. Nothing of it was read. */
+export class SecurityError extends DecodeError {
+  override readonly code = 'TQ_SECURITY'
 }
 
 /** A content type that is not in `acceptContent`, or that tq refuses by name (pickle). */
@@ -120,6 +125,23 @@ export class ProtocolError extends TqError {
 /** The message could not be handed to the broker after all tries of the retry policy. The task was not sent. */
 export class OperationalError extends TqError {
   readonly code = 'TQ_OPERATIONAL'
+}
+
+/** A queue that `taskQueues` does not name while `taskCreateMissingQueues` is false. Nothing was sent. */
+export class QueueNotFoundError extends TqError {
+  readonly code = 'TQ_QUEUE_NOT_FOUND'
+  readonly queue: string
+  /** The queues that there are. */
+  readonly declared: readonly string[]
+
+  constructor(queue: string, declared: readonly string[], nearest: string | undefined) {
+    super(
+      `Queue '${queue}' is not in taskQueues (${declared.join(', ')}).${nearest === undefined ? '' : ` Did you mean '${nearest}'?`} ` +
+        'Set taskCreateMissingQueues to true to allow any queue.',
+    )
+    this.queue = queue
+    this.declared = declared
+  }
 }
 
 // --- brokers and backends -------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 import { DecodeError, EncodeError } from './errors.ts'
+import { type TimeZone, utc } from './time-zone.ts'
 
 /**
- * `YYYY-MM-DDTHH:MM:SS.ffffff+00:00` of an epoch time in ms; a fraction of a millisecond is kept to the microsecond. Always
+ * `YYYY-MM-DDTHH:MM:SS.ffffff+00:00` of an epoch time in ms, with `zone` the offset of that zone; a fraction of a millisecond is kept to the microsecond. Always
  * six digits: Celery 5.2 reads the digits of the fraction as a number of microseconds, so `.123` would become 123 µs.
  * Throws EncodeError for what is no time between the years 0 and 9999.
  */
-export function isoTime(epochMs: number): string {
+export function isoTime(epochMs: number, zone: TimeZone = utc): string {
+  if (zone !== utc) return zonedTime(epochMs, zone.offsetAt(epochMs))
   const wholeMs = Math.floor(epochMs)
   if (!(wholeMs >= firstMs && wholeMs <= lastMs)) {
     throw new EncodeError('time', `expected epoch milliseconds between the years 0 and 9999, got ${epochMs}.`)
@@ -19,12 +21,13 @@ export function isoTime(epochMs: number): string {
 
 /**
  * Epoch ms of an ISO 8601 text. Accepts `T` or a blank, `Z`, offsets with and without a colon, a fraction of any length (kept
- * to the microsecond, so the number may have a fraction), a date alone. A text without an offset is UTC. Throws DecodeError.
+ * to the microsecond, so the number may have a fraction), a date alone. A text without an offset is in `zone`. Throws
+ * DecodeError.
  */
-export function parseIso(text: string): number {
+export function parseIso(text: string, zone: TimeZone = utc): number {
   const found = isoText.exec(text)
   if (!found) throw new DecodeError(`Not an ISO 8601 time: ${JSON.stringify(text.slice(0, 60))}`)
-  const [, year, month, day, hour, minute, second, fraction = '', zone] = found
+  const [, year, month, day, hour, minute, second, fraction = '', offset] = found
   const time = new Date(0)
   time.setUTCFullYear(Number(year), Number(month) - 1, Number(day))
   // A day that the month does not have rolls over into the next one.
@@ -33,9 +36,16 @@ export function parseIso(text: string): number {
   if (isRolledOver || h > 23 || m > 59 || s > 59) {
     throw new DecodeError(`Not a time that exists: ${JSON.stringify(text.slice(0, 60))}`)
   }
-  const seconds = h * 3600 + m * 60 + s - offsetSeconds(zone, text)
+  const seconds = h * 3600 + m * 60 + s - offsetSeconds(offset, text)
   const micros = Number(fraction.slice(0, 6).padEnd(6, '0'))
-  return time.getTime() + seconds * 1000 + micros / 1000
+  const atMs = time.getTime() + seconds * 1000
+  return (offset === undefined ? zone.toInstant(atMs) : atMs) + micros / 1000
+}
+
+function zonedTime(epochMs: number, offsetSecs: number): string {
+  const minutes = Math.trunc(Math.abs(offsetSecs) / 60)
+  const [h, m] = [Math.trunc(minutes / 60), minutes % 60].map((part) => String(part).padStart(2, '0'))
+  return isoTime(epochMs + offsetSecs * 1000).replace('+00:00', `${offsetSecs < 0 ? '-' : '+'}${h}:${m}`)
 }
 
 // Of the many tasks that end within one millisecond, one pays for the text.

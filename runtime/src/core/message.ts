@@ -52,6 +52,12 @@ export interface MessageProperties {
   /** 2 persistent, 1 transient. */
   readonly deliveryMode: 1 | 2
   readonly correlationId: string
+  /** For other programs; what arrives is not read back. */
+  readonly messageId?: string | undefined
+  readonly userId?: string | undefined
+  readonly appId?: string | undefined
+  /** Epoch ms. */
+  readonly timestampMs?: number | undefined
 }
 
 /** Where a message goes. With the anonymous exchange `''` the routing key is the queue's name. */

@@ -1,26 +1,44 @@
 import { closest, distance } from 'fastest-levenshtein'
 import { SettingError } from './errors.ts'
+import type { ExchangeKind, QueueSettings, TaskRoutes } from './routing.ts'
+import { isRate } from './rate.ts'
+import { isTimeZone } from './time-zone.ts'
 
 /** One setting: its Celery name, kind, default and what it does. The table below is the single source for all of them. */
 export interface SettingSpec<T> {
   /** Celery's lower-case name; undefined for tq's own. */
   readonly celery: string | undefined
   readonly kind: Kind
-  readonly unit?: 's' | 'ms' | undefined
+  readonly unit?: 's' | 'ms' | 'KiB' | undefined
   readonly default: T
   readonly doc: string
   /** Allowed texts of a `text` setting. */
   readonly oneOf?: readonly string[] | undefined
 }
 
-type Kind = 'text' | 'number' | 'boolean' | 'texts' | 'object' | 'auto-boolean' | 'auto-number'
+type Kind =
+  | 'text'
+  | 'number'
+  | 'boolean'
+  | 'texts'
+  | 'object'
+  | 'auto-boolean'
+  | 'auto-number'
+  | 'queues'
+  | 'routes'
+  | 'priority'
+  | 'rate'
+  | 'zone'
 
 /** How publishing is tried again. Source: celery/app/defaults.py, task.publish_retry_policy. Intervals in seconds. */
 export interface RetryPolicy {
-  readonly maxRetries: number
+  /** null is for ever. */
+  readonly maxRetries: number | null
   readonly intervalStart: number
   readonly intervalStep: number
   readonly intervalMax: number
+  /** Errors that are tried again beside a lost connection: classes, or the `code` they have. */
+  readonly retryErrors?: readonly (string | (abstract new (...args: never[]) => Error))[] | undefined
 }
 
 function spec<T>(
@@ -28,7 +46,7 @@ function spec<T>(
   kind: Kind,
   value: T,
   doc: string,
-  more: { unit?: 's' | 'ms'; oneOf?: readonly string[] } = {},
+  more: { unit?: 's' | 'ms' | 'KiB'; oneOf?: readonly string[] } = {},
 ): SettingSpec<T> {
   return { celery, kind, default: value, doc, ...more }
 }
@@ -39,7 +57,7 @@ export const settingTable = {
     'broker_url',
     'text',
     undefined,
-    'Where messages go: sqlite:///path, redis://host:port/db, memory://. Unset: the project’s own file .tq/tq.db. TQ_BROKER_URL wins over it.',
+    'Where messages go: sqlite:///path, redis://host:port/db, amqp://user:password@host:port/vhost, memory://. Unset: the project’s own file .tq/tq.db. TQ_BROKER_URL wins over it.',
   ),
   resultBackend: spec<string | undefined>(
     'result_backend',
@@ -60,6 +78,20 @@ export const settingTable = {
     'Options of the result backend: globalKeyprefix.',
   ),
   brokerConnectionTimeout: spec('broker_connection_timeout', 'number', 4, 'Time to connect.', { unit: 's' }),
+  brokerHeartbeat: spec(
+    'broker_heartbeat',
+    'number',
+    10,
+    'RabbitMQ: a server that is silent two to three times as long is given up; 0 is off (Celery: 120).',
+    { unit: 's' },
+  ),
+  brokerNativeDelayedDeliveryQueueType: spec<'classic' | 'quorum'>(
+    'broker_native_delayed_delivery_queue_type',
+    'text',
+    'quorum',
+    'RabbitMQ: type of the queues in which messages wait for their ETA.',
+    { oneOf: ['classic', 'quorum'] },
+  ),
   include: spec<readonly string[]>(
     'include',
     'texts',
@@ -75,13 +107,137 @@ export const settingTable = {
     { oneOf: ['automatic', 'explicit'] },
   ),
   taskDefaultQueue: spec('task_default_queue', 'text', 'celery', 'Queue of tasks that name none.'),
+  taskQueues: spec<QueueSettings | undefined>(
+    'task_queues',
+    'queues',
+    undefined,
+    'Queues: names, or { name, exchange, exchangeType, routingKey, bindings, maxPriority, broadcast, … }; a worker consumes all of them. Unset: the default queue.',
+  ),
+  taskRoutes: spec<TaskRoutes | undefined>(
+    'task_routes',
+    'routes',
+    undefined,
+    'Where tasks go: { name or glob: queue or route }, pairs with regular expressions, a function, or a list of these.',
+  ),
+  taskDefaultExchange: spec<string | undefined>(
+    'task_default_exchange',
+    'text',
+    undefined,
+    'Exchange of queues that name none. Unset: called as the default queue.',
+  ),
+  taskDefaultExchangeType: spec<ExchangeKind>(
+    'task_default_exchange_type',
+    'text',
+    'direct',
+    'Type of the default exchange.',
+    { oneOf: ['direct', 'topic', 'fanout'] },
+  ),
+  taskDefaultRoutingKey: spec<string | undefined>(
+    'task_default_routing_key',
+    'text',
+    undefined,
+    'Routing key of queues that name none. Unset: as the default queue.',
+  ),
+  taskDefaultQueueType: spec<'classic' | 'quorum'>(
+    'task_default_queue_type',
+    'text',
+    'classic',
+    'RabbitMQ: type of the default queue.',
+    { oneOf: ['classic', 'quorum'] },
+  ),
+  taskCreateMissingQueues: spec(
+    'task_create_missing_queues',
+    'boolean',
+    true,
+    'Any queue may be named. False: naming one that taskQueues does not have is an error.',
+  ),
+  taskCreateMissingQueueType: spec<'classic' | 'quorum'>(
+    'task_create_missing_queue_type',
+    'text',
+    'classic',
+    'RabbitMQ: type of queues that taskQueues does not name.',
+    { oneOf: ['classic', 'quorum'] },
+  ),
+  taskCreateMissingQueueExchangeType: spec<ExchangeKind>(
+    'task_create_missing_queue_exchange_type',
+    'text',
+    'direct',
+    'Exchange type of queues that taskQueues does not name (Celery: unset, which is direct).',
+    { oneOf: ['direct', 'topic', 'fanout'] },
+  ),
   taskDefaultPriority: spec<number | undefined>(
     'task_default_priority',
-    'number',
+    'priority',
     undefined,
-    'Priority of tasks that name none.',
+    'Priority of tasks that name none, 0 to 255. On Redis, SQLite and in memory 0 goes first, on RabbitMQ the highest.',
   ),
-  taskSerializer: spec('task_serializer', 'text', 'json', 'Serializer of task arguments.'),
+  taskQueueMaxPriority: spec<number | undefined>(
+    'task_queue_max_priority',
+    'priority',
+    undefined,
+    'RabbitMQ: x-max-priority of queues that set none.',
+  ),
+  taskInheritParentPriority: spec(
+    'task_inherit_parent_priority',
+    'boolean',
+    false,
+    'Tasks that a task sends have its priority unless they name one.',
+  ),
+  taskDefaultDeliveryMode: spec<'persistent' | 'transient'>(
+    'task_default_delivery_mode',
+    'text',
+    'persistent',
+    'RabbitMQ: whether messages survive a restart of the broker (Celery: 2 and 1).',
+    { oneOf: ['persistent', 'transient'] },
+  ),
+  timezone: spec<string | undefined>(
+    'timezone',
+    'zone',
+    undefined,
+    'Zone in which times are written into messages, and which times without an offset are in. Unset: UTC.',
+  ),
+  enableUtc: spec(
+    'enable_utc',
+    'boolean',
+    true,
+    'Without a timezone times are in UTC; false: in the zone of this machine.',
+  ),
+  taskSerializer: spec(
+    'task_serializer',
+    'text',
+    'json',
+    'Serializer of task arguments: json, yaml, msgpack, auth, or a registered one. Tasks and calls may name another.',
+  ),
+  taskCompression: spec<string | undefined>(
+    'task_compression',
+    'text',
+    undefined,
+    'Compression of task messages: gzip (zlib), zstd, brotli, lzma (xz), or a registered one. Tasks and calls may name another, or `none`.',
+  ),
+  resultSerializer: spec(
+    'result_serializer',
+    'text',
+    'json',
+    'Serializer of results. Whoever reads them needs the same one: results do not say what they are.',
+  ),
+  resultCompression: spec<string | undefined>(
+    'result_compression',
+    'text',
+    undefined,
+    'Compression of results. For tq on both sides only: Celery has the setting, but its backends read no compressed results.',
+  ),
+  resultAcceptContent: spec<readonly string[] | undefined>(
+    'result_accept_content',
+    'texts',
+    undefined,
+    'Serializers (names or content types) that results may have. Unset: the one that resultSerializer names.',
+  ),
+  eventSerializer: spec(
+    'event_serializer',
+    'text',
+    'json',
+    'Serializer of events. Monitors, Celery’s too, have to accept it.',
+  ),
   acceptContent: spec<readonly string[]>(
     'accept_content',
     'texts',
@@ -94,6 +250,56 @@ export const settingTable = {
     'typed',
     '`typed` marks dates, bytes and uuids as kombu 5.3 does, `plain` writes them as kombu 5.2 did.',
     { oneOf: ['typed', 'plain'] },
+  ),
+  maxDecompressedBytes: spec(
+    undefined,
+    'number',
+    268_435_456,
+    'A compressed body or result that would grow to more bytes is refused: a small message may hide a huge one. 0: no limit.',
+  ),
+  taskRedact: spec<readonly string[]>(
+    undefined,
+    'texts',
+    [],
+    'Names of parameters and keys whose values are shown as *** in events, logs and the argsrepr header. Tasks add their own with `redact`.',
+  ),
+  securityKey: spec<string | undefined>(
+    'security_key',
+    'text',
+    undefined,
+    'File of the RSA key (PEM) that signs with the serializer auth.',
+  ),
+  securityKeyPassword: spec<string | undefined>(
+    'security_key_password',
+    'text',
+    undefined,
+    'Password of securityKey, where it has one.',
+  ),
+  securityCertificate: spec<string | undefined>(
+    'security_certificate',
+    'text',
+    undefined,
+    'File of the X.509 certificate (PEM) of securityKey.',
+  ),
+  securityCertStore: spec<string | undefined>(
+    'security_cert_store',
+    'text',
+    undefined,
+    'Folder, file or glob of the certificates (PEM) whose signatures are trusted.',
+  ),
+  securityDigest: spec('security_digest', 'text', 'sha256', 'Digest of signatures; the same on both sides.'),
+  securitySerializer: spec(
+    undefined,
+    'text',
+    'json',
+    'Serializer of what auth signs (Celery: the argument `serializer` of setup_security).',
+  ),
+  securityLayout: spec<'separated' | 'raw'>(
+    undefined,
+    'text',
+    'separated',
+    'How signed messages are laid out: `separated` as Celery 5.5 and later, `raw` for peers of Celery 5.4 and older. Both are read.',
+    { oneOf: ['separated', 'raw'] },
   ),
   taskAcksLate: spec('task_acks_late', 'boolean', false, 'Acknowledge after the run instead of before it.'),
   taskAcksOnFailure: spec('task_acks_on_failure', 'boolean', true, 'With late acknowledgement: failures too.'),
@@ -119,6 +325,13 @@ export const settingTable = {
     'The task’s signal aborts after this.',
     { unit: 's' },
   ),
+  taskTimeLimit: spec<number | undefined>(
+    'task_time_limit',
+    'number',
+    undefined,
+    'The run is ended after this: the process or thread that runs it is killed. On the async pool the task’s signal aborts.',
+    { unit: 's' },
+  ),
   taskPublishRetry: spec('task_publish_retry', 'boolean', true, 'Try again when the broker cannot be reached.'),
   taskPublishRetryPolicy: spec<RetryPolicy>(
     'task_publish_retry_policy',
@@ -140,6 +353,12 @@ export const settingTable = {
     false,
     'Eager results and events go to the real backend and broker.',
   ),
+  resultPersistent: spec(
+    'result_persistent',
+    'boolean',
+    false,
+    'rpc: results on their way survive a restart of the broker.',
+  ),
   resultExpires: spec('result_expires', 'number', 86_400, 'Results are deleted after this; 0 keeps them.', {
     unit: 's',
   }),
@@ -153,7 +372,34 @@ export const settingTable = {
     'worker_concurrency',
     'number',
     undefined,
-    'Tasks at once. Unset: 100 for the async pool (Celery: CPU count).',
+    'Tasks at once. Unset: 100 on the async pool, as many as there are cores on threads and prefork (Celery: CPU count).',
+  ),
+  workerPool: spec<'async' | 'threads' | 'prefork' | 'solo'>(
+    'worker_pool',
+    'text',
+    'async',
+    'Where tasks run: on the event loop, in threads, in processes, or one at a time on the event loop (Celery: prefork).',
+    { oneOf: ['async', 'threads', 'prefork', 'solo'] },
+  ),
+  taskDefaultRateLimit: spec<string | number | undefined>(
+    'task_default_rate_limit',
+    'rate',
+    undefined,
+    'Starts of a task per worker: a number per second, or `10/s`, `100/m`, `5/h`.',
+  ),
+  workerDisableRateLimits: spec('worker_disable_rate_limits', 'boolean', false, 'Rate limits are ignored.'),
+  workerMaxTasksPerChild: spec<number | undefined>(
+    'worker_max_tasks_per_child',
+    'number',
+    undefined,
+    'A process or thread of the pool is replaced after so many tasks.',
+  ),
+  workerMaxMemoryPerChild: spec<number | undefined>(
+    'worker_max_memory_per_child',
+    'number',
+    undefined,
+    'A process of the pool that holds more after a task is replaced.',
+    { unit: 'KiB' },
   ),
   workerPrefetchMultiplier: spec<number | 'auto'>(
     'worker_prefetch_multiplier',
@@ -166,6 +412,12 @@ export const settingTable = {
     'auto-boolean',
     'auto',
     'Emit task events. `auto`: on the embedded broker only (Celery: false).',
+  ),
+  workerDirect: spec(
+    'worker_direct',
+    'boolean',
+    false,
+    'Each worker also consumes a queue of its own, to which workerQueue(hostname) sends.',
   ),
   workerEnableRemoteControl: spec('worker_enable_remote_control', 'boolean', true, 'Answer remote control.'),
   workerHeartbeatInterval: spec(
@@ -222,6 +474,21 @@ export function settingNames(): readonly SettingName[] {
   return Object.keys(settingTable) as SettingName[] // the keys of a const object
 }
 
+/** The setting that a name stands for, `broker` and `backend` included; undefined for any other name. */
+export function settingNameOf(given: string): SettingName | undefined {
+  const name = aliases[given] ?? given
+  return isSettingName(name) ? name : undefined
+}
+
+/** The setting that Celery calls so, in lower case; undefined where there is none. */
+export function celerySettingName(celery: string): SettingName | undefined {
+  return settingNames().find((name) => (settingTable[name].celery ?? snakeCase(name)) === celery)
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (upper) => `_${upper.toLowerCase()}`)
+}
+
 function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(settingTable, name)
 }
@@ -260,8 +527,24 @@ function mismatch(setting: SettingSpec<unknown>, value: unknown): string | undef
     case 'texts':
       return Array.isArray(value) && value.every((v) => typeof v === 'string') ? undefined : 'a list of texts'
     case 'object':
-      return typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object'
+      return isObject(value) ? undefined : 'an object'
+    case 'priority':
+      return number && Number.isInteger(value) && value <= 255 ? undefined : 'a whole number from 0 to 255'
+    case 'rate':
+      return isRate(value) ? undefined : 'a number per second, or like 10/s, 100/m, 5/h'
+    case 'queues':
+      return Array.isArray(value) || isObject(value) ? undefined : 'a list of queues, or an object of them by name'
+    case 'routes':
+      return typeof value === 'function' || (typeof value === 'object' && value !== null)
+        ? undefined
+        : 'an object, a list or a function'
+    case 'zone':
+      return typeof value === 'string' && isTimeZone(value) ? undefined : 'a time zone such as Europe/Berlin'
   }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function shown(value: unknown): string {

@@ -105,8 +105,18 @@ export class RedisConnection {
     return this.#send((redis) => redis.call(command, ...args.map(driverArgument)))
   }
 
+  /** As `call`, with texts of the answer as bytes: for values that are no text. */
+  async callBytes(command: string, ...args: RedisArgument[]): Promise<unknown> {
+    if (this.#state === 'connecting') await this.connect()
+    return this.#send((redis) => redis.callBuffer(command, ...args.map(driverArgument)))
+  }
+
   /** Runs a script by its SHA; a server that does not know it (restart, failover) is given the text and asked again. */
-  async run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+  async run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly (string | number | Buffer)[],
+  ): Promise<unknown> {
     if (this.#state === 'connecting') await this.connect()
     try {
       return await this.#sendRaw((redis) => redis.evalsha(script.sha, keys.length, ...keys, ...args))

@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis'
 import type { Unsubscribe } from './redis-connection.ts'
 import { redisError } from './redis-errors.ts'
 
-export type ChannelListener = (text: string, channel: string) => void
+/** `bytes` is what `text` was made of; patterns bring texts alone. */
+export type ChannelListener = (text: string, channel: string, bytes?: Uint8Array) => void
 export type ListenerState = 'ready' | 'lost'
 
 type Kind = 'subscribe' | 'psubscribe'
@@ -171,7 +172,8 @@ export class RedisListener {
 
   #receive(channel: string, text: unknown): void {
     if (channel !== invalidations) {
-      for (const listener of this.#channels.get(channel) ?? []) listener(String(text), channel)
+      const bytes = text instanceof Uint8Array ? text : undefined
+      for (const listener of this.#channels.get(channel) ?? []) listener(String(text), channel, bytes)
       return
     }
     const keys = Array.isArray(text) ? text.map(String) : undefined

@@ -51,6 +51,8 @@ export class Presence {
   readonly #users: Record<Bell, number> = { queue: 0, result: 0, event: 0 }
   readonly #lingering: Record<Bell, Timer | undefined> = { queue: undefined, result: undefined, event: undefined }
   #announced: PeerAnnouncement | undefined
+  /** What was announced holds until there are consumers to tell it by, and not again when they have gone. */
+  #hasConsumed = false
   #session: Session | undefined
   #registering: Promise<void> | undefined
   /** What the row says, as JSON. */
@@ -116,7 +118,10 @@ export class Presence {
   /** Queues that `consumer` takes messages from; undefined when it stops. */
   async setQueues(consumer: object, queues: readonly string[] | undefined): Promise<void> {
     if (queues === undefined) this.#queues.delete(consumer)
-    else this.#queues.set(consumer, queues)
+    else {
+      this.#queues.set(consumer, queues)
+      this.#hasConsumed = true
+    }
     if (this.#session) await this.#save()
   }
 
@@ -229,7 +234,7 @@ export class Presence {
     return {
       name: announced?.name ?? '',
       kind: announced?.kind ?? 'client',
-      queues: this.#queues.size > 0 ? [...new Set([...this.#queues.values()].flat())] : (announced?.queues ?? []),
+      queues: this.#hasConsumed ? [...new Set([...this.#queues.values()].flat())] : (announced?.queues ?? []),
       wants: wants.reduce((sum, bell) => sum + bits[bell], 0),
     }
   }

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts'
 import { deferred } from '../core/lifecycle.ts'
 import type { Logger } from '../core/logger.ts'
+import type { Serializer } from '../serializers/serializer.ts'
 import type { Transport, Unsubscribe } from '../transports/transport.ts'
 import { encodeEvents, eventExchange } from '../wire/event-dict.ts'
 import type { EventFields, EventSink, WorkerEvent } from './event.ts'
@@ -15,6 +16,8 @@ export interface EventDispatcherDeps {
   readonly logger: Logger
   /** Whether task events are sent from the start. */
   readonly enabled: boolean
+  /** Of the setting `eventSerializer`; undefined is JSON. */
+  readonly serializer?: Serializer | undefined
 }
 
 const largestBatch = 256
@@ -146,7 +149,7 @@ export class EventDispatcher implements EventSink {
   // Only a custom event, which goes alone, can hold what cannot be encoded.
   #encode(batch: readonly WorkerEvent[]): ReturnType<typeof encodeEvents> | undefined {
     try {
-      return encodeEvents(batch)
+      return encodeEvents(batch, this.#deps.serializer)
     } catch (error) {
       this.#dropped += batch.length
       this.#deps.logger.warn(`An event of ${this.#deps.hostname} is dropped: ${textOf(error)}`)

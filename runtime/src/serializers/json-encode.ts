@@ -2,13 +2,24 @@ import { types } from 'node:util'
 import { EncodeError } from '../core/errors.ts'
 import { isoTime } from '../core/iso-time.ts'
 import { isTagged, typeKey, valueKey } from './json-tags.ts'
+import {
+  cycleReason,
+  dateRefusal,
+  depthReason,
+  foreignReason,
+  functionReason,
+  isPlainObject,
+  maxDepth,
+  memberPath,
+  symbolReason,
+} from './value-rules.ts'
 
 /** `typed`: kombu 5.3 and later read dates and bytes back as such. `plain`: for peers of kombu 5.2 and older. */
 export type JsonStyle = 'typed' | 'plain'
 
 /**
  * The value as JSON text that Python reads. What would be lost is refused: throws EncodeError with the path of a function,
- * symbol, Map, Set, class instance (unless it has `toJSON`) or cycle. `undefined` is left out of objects and becomes `null`
+ * symbol, Map, Set, class instance (unless it has `toJSON`) or cycle, and of no path for what is nested more than 900 levels deep. `undefined` is left out of objects and becomes `null`
  * in arrays and at the top, as in JSON.stringify.
  * - BigInt: its digits; a number beyond 2^53 as a float (`1e+20`), so that it comes back as a number. NaN and the infinities: `NaN`, `Infinity`, `-Infinity`, as Python writes and reads them.
  * - Date, typed: a tagged `datetime` in UTC; plain: ISO text that ends in `Z`, as kombu 5.2 wrote it.
@@ -21,9 +32,8 @@ export function encodeJson(value: unknown, style: JsonStyle = 'typed'): string {
     return write(value, { style, open: new Set() }, '')
   } catch (error) {
     if (error instanceof EncodeError) throw error
-    // The user's toJSON or a getter threw, or the nesting is deeper than the stack.
-    const reason = error instanceof RangeError ? 'it is nested too deeply.' : 'reading it threw an error.'
-    throw new EncodeError('', reason, { cause: error })
+    // The user's toJSON or a getter threw.
+    throw new EncodeError('', 'reading it threw an error.', { cause: error })
   }
 }
 
@@ -82,9 +92,9 @@ function write(value: unknown, writing: Writing, path: string): string {
     case 'bigint':
       return value.toString()
     case 'symbol':
-      throw refused(path, 'symbols cannot be sent.')
+      throw refused(path, symbolReason)
     case 'function':
-      throw refused(path, 'functions cannot be sent; call the function, or send its name.')
+      throw refused(path, functionReason)
     case 'object':
       return value === null ? 'null' : writeObject(value, writing, path)
   }
@@ -102,7 +112,8 @@ function numberText(value: number): string {
 function writeObject(value: object, writing: Writing, path: string): string {
   if (types.isDate(value)) return writeDate(value, writing, path)
   if (types.isUint8Array(value)) return writeBytes(value, writing, path)
-  if (writing.open.has(value)) throw refused(path, 'it contains itself.')
+  if (writing.open.has(value)) throw refused(path, cycleReason)
+  if (writing.open.size >= maxDepth) throw refused('', depthReason)
   writing.open.add(value)
   const text = Array.isArray(value) ? writeArray(value, writing, path) : writeFields(value, writing, path)
   writing.open.delete(value)
@@ -137,52 +148,17 @@ function writeFields(value: object, writing: Writing, path: string): string {
 }
 
 function writeDate(date: Date, writing: Writing, path: string): string {
-  const time = date.getTime()
-  if (Number.isNaN(time)) throw refused(path, 'it is an invalid Date.')
-  if (time < minDateMs || time > maxDateMs)
-    throw refused(path, 'its year is not one of 1 to 9999, which Python cannot hold.')
-  const text = isoTime(time)
+  const refusal = dateRefusal(date)
+  if (refusal !== undefined) throw refused(path, refusal)
+  const text = isoTime(date.getTime())
   if (writing.style === 'plain') return `"${text.replace('+00:00', 'Z')}"`
   return `{"${typeKey}":"datetime","${valueKey}":"${text}"}`
 }
-
-const minDateMs = Date.parse('0001-01-01T00:00:00Z')
-const maxDateMs = Date.parse('9999-12-31T23:59:59.999Z')
 
 function writeBytes(bytes: Uint8Array, writing: Writing, path: string): string {
   if (writing.style === 'plain') throw refused(path, 'bytes need the typed JSON style; send text, for example base64.')
   const base64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
   return `{"${typeKey}":"base64","${valueKey}":"${base64}"}`
-}
-
-/** Made by `{}` or without a prototype, in this realm or another (a vm context): its prototype is the end of the chain. */
-function isPlainObject(value: object): boolean {
-  if (types.isMap(value) || types.isSet(value)) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || prototype === Object.prototype || isForeignObjectPrototype(prototype)
-}
-
-function isForeignObjectPrototype(prototype: unknown): boolean {
-  return (
-    typeof prototype === 'object' &&
-    prototype !== null &&
-    Object.getPrototypeOf(prototype) === null &&
-    Object.hasOwn(prototype, 'hasOwnProperty')
-  )
-}
-
-function foreignReason(value: object): string {
-  if (types.isMap(value)) return 'a Map cannot be sent; use Object.fromEntries(map).'
-  if (types.isSet(value)) return 'a Set cannot be sent; use [...set].'
-  if (types.isPromise(value)) return 'a Promise cannot be sent; await it first.'
-  if (types.isNativeError(value)) return 'an Error cannot be sent; send its message.'
-  const { constructor } = value
-  const name = typeof constructor === 'function' && constructor.name ? constructor.name : 'a class'
-  return `it is an instance of ${name}; send a plain object, or give the class a toJSON method.`
-}
-
-function memberPath(path: string, key: string): string {
-  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`
 }
 
 function refused(path: string, reason: string): EncodeError {

@@ -1,7 +1,7 @@
 import type { StorePlan } from '../backends/result-backend.ts'
 import { ChannelError } from '../core/errors.ts'
 import type { RawMessage } from '../core/message.ts'
-import { matchQueues, type Queue } from './topology.ts'
+import { matchQueues, type Queue, type Topology } from './topology.ts'
 import type { Outgoing, Quarantined, QueueInfo, QueueState } from './transport.ts'
 
 /** Where acknowledgements store results: the memory result backend's store. */
@@ -24,6 +24,8 @@ export class MemoryBroker {
   quarantined: readonly (Quarantined & { readonly stored: Stored })[] = []
   readonly #queues = new Map<string, MemoryQueue>()
   readonly #bindings = new Map<string, Queue>()
+  /** Exchanges that may reach nobody without that being a mistake. */
+  readonly #fanouts = new Set<string>()
   #lastPlace = 0
 
   constructor(results?: PlanStore) {
@@ -31,9 +33,23 @@ export class MemoryBroker {
   }
 
   /** @internal */
-  declare(queue: Queue): void {
-    this.queue(queue.name)
-    this.#bindings.set(JSON.stringify([queue.name, queue.exchange.name, queue.routingKey]), queue)
+  declare({ queues, exchanges = [] }: Topology): void {
+    for (const queue of queues) {
+      this.queue(queue.name)
+      this.#bindings.set(JSON.stringify([queue.name, queue.exchange.name, queue.routingKey]), queue)
+    }
+    for (const { name, type } of [...exchanges, ...queues.map((queue) => queue.exchange)]) {
+      if (type === 'fanout') this.#fanouts.add(name)
+    }
+  }
+
+  /** @internal A consumer of the queue has gone: one that deletes itself goes with its last. */
+  left(name: string): void {
+    if ((this.#queues.get(name)?.consumers.size ?? 0) > 0) return
+    const own = [...this.#bindings].filter(([, queue]) => queue.name === name)
+    if (!own.some(([, queue]) => queue.autoDelete)) return
+    for (const [key] of own) this.#bindings.delete(key)
+    this.#queues.delete(name)
   }
 
   /** @internal The queue of that name; made where there is none. */
@@ -78,7 +94,7 @@ export class MemoryBroker {
     // As in AMQP, every queue is bound to the anonymous exchange by its name; here it need not be declared either.
     if (exchange === '') return [routingKey]
     const queues = new Set(matchQueues(this.#bindings.values(), exchange, routingKey))
-    if (queues.size === 0) {
+    if (queues.size === 0 && !this.#fanouts.has(exchange)) {
       throw new ChannelError(
         `No queue is bound to exchange '${exchange}' with routing key '${routingKey}'. Declare the queue before publishing to it.`,
       )

@@ -83,7 +83,7 @@ export class MemoryTransport implements Transport {
 
   async declare(topology: Topology): Promise<void> {
     this.#now()
-    for (const queue of topology.queues) this.#broker.declare(queue)
+    this.#broker.declare(topology)
   }
 
   async publish(batch: readonly Outgoing[]): Promise<void> {
@@ -244,6 +244,7 @@ class MemorySubscription implements Subscription {
   async remove(name: string): Promise<void> {
     this.#broker.find(name)?.consumers.delete(this)
     this.#queues = this.#queues.filter((queue) => queue.name !== name)
+    this.#broker.left(name)
   }
 
   async pause(): Promise<void> {
@@ -264,6 +265,7 @@ class MemorySubscription implements Subscription {
     const nowMs = this.#deps.clock.now()
     for (const [held, queue] of this.#unsettled) if (queue.release(held)) giveBack(queue, held.stored, nowMs)
     this.#unsettled.clear()
+    for (const queue of this.#queues) this.#broker.left(queue.name)
     this.#onClose()
   }
 

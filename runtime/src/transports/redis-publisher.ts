@@ -46,6 +46,12 @@ export class RedisPublisher {
     await Promise.all(sent)
   }
 
+  /** To one queue, whatever it is bound to. */
+  pushTo(queue: string, { exchange, routingKey, message }: Outgoing): Promise<void> {
+    const text = encodeEnvelope(message, { exchange, routingKey, deliveryTag: randomId() })
+    return this.#push(this.#broker.layout.queueKey(queue, message.properties.priority), text)
+  }
+
   async broadcastText(exchange: string, routingKey: string, text: string): Promise<void> {
     await this.#broker.connection.call('PUBLISH', this.#broker.layout.fanoutChannel(exchange, routingKey), text)
   }

@@ -18,6 +18,21 @@ local function tagOf(text)
 end
 `
 
+// kombu gives a message that a topic exchange brings to several queues one tag for all of them, but every held one needs its
+// own. The tag is the last text of its kind in an envelope.
+const retagFunction = `
+local function retagged(text, tag, fresh)
+  local quoted, from, last = '"' .. tag .. '"', 1, nil
+  while true do
+    local at = string.find(text, quoted, from, true)
+    if not at then break end
+    last, from = at, at + 1
+  end
+  if not last then return text end
+  return string.sub(text, 1, last) .. fresh .. string.sub(text, last + #tag + 1)
+end
+`
+
 // Newest 1,000 of seven days. Times are epoch ms.
 const quarantineFunction = `
 local function quarantine(records, times, now, id, record)
@@ -45,12 +60,13 @@ end
  * Answers: one digit per settled message (0 another owner, 1 settled, 2 not held by anybody), then for each
  * claimed message the number of its list and its text; what was quarantined comes as list 0 and the record's id.
  *
+ * A message whose tag is held already, as a copy of it from another queue, gets another tag, in its text too.
  * A message is copied into unacked before it is cut from its list: an error between the two leaves it twice, never nowhere.
  * Source of the layout: kombu/transport/redis.py, QoS.append, QoS.ack; result: celery/backends/redis.py, RedisBackend._set.
  */
 export const exchangeScript = redisScript(
   'exchange',
-  `${storeFunction}${tagFunction}${quarantineFunction}
+  `${storeFunction}${tagFunction}${retagFunction}${quarantineFunction}
 local unacked, index = KEYS[1], KEYS[2]
 local score, want, now, count = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lists = #KEYS - 4
@@ -78,6 +94,7 @@ if count > 0 then
   answer[1] = table.concat(digits)
 end
 local n = 1
+local seen = {}
 for l = 1, lists do
   if want <= 0 then break end
   local list = KEYS[4 + l]
@@ -85,7 +102,7 @@ for l = 1, lists do
   local found = #texts
   if found > 0 then
     local tail = ',"",' .. ARGV[4 + l] .. ']'
-    local held, scored = {}, {}
+    local held, scored, shown = {}, {}, {}
     local h = 0
     for i = found, 1, -1 do
       local text = texts[i]
@@ -96,6 +113,7 @@ for l = 1, lists do
         scored[h - 1], scored[h] = score, tag
         answer[n + 1], answer[n + 2] = l, text
         n = n + 2
+        shown[h] = n
       else
         local id = score .. '-' .. l .. '-' .. i
         quarantine(KEYS[3], KEYS[4], now, id, cjson.encode({
@@ -106,8 +124,20 @@ for l = 1, lists do
       end
     end
     if h > 0 then
+      if redis.call('ZADD', index, 'NX', unpack(scored)) < h / 2 then
+        for at = 2, h, 2 do
+          local tag = scored[at]
+          if redis.call('HEXISTS', unacked, tag) == 1 or seen[tag] then
+            local fresh = tag .. '~' .. score .. '-' .. l .. '-' .. at
+            local text = retagged(answer[shown[at]], tag, fresh)
+            answer[shown[at]] = text
+            scored[at], held[at - 1], held[at] = fresh, fresh, '[' .. text .. tail
+          end
+          seen[tag] = true
+        end
+        redis.call('ZADD', index, unpack(scored))
+      end
       redis.call('HSET', unacked, unpack(held))
-      redis.call('ZADD', index, unpack(scored))
     end
     redis.call('LTRIM', list, 0, -found - 1)
     want = want - found

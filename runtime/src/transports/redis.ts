@@ -7,6 +7,7 @@ import type { RedisConnection, RedisState } from '../drivers/redis-connection.ts
 import { encodeEnvelope } from '../wire/envelope.ts'
 import { layout } from '../wire/redis-layout.ts'
 import { type RedisBroker, ScoreSource } from './redis-broker.ts'
+import { RedisFanout } from './redis-fanout.ts'
 import { listenToExchange, RedisReplyQueue } from './redis-listening.ts'
 import { RedisPublisher } from './redis-publisher.ts'
 import { RedisQuarantine } from './redis-quarantine.ts'
@@ -65,6 +66,7 @@ export class RedisTransport implements Transport {
   readonly #broker: RedisBroker
   readonly #router: RedisRouter
   readonly #publisher: RedisPublisher
+  readonly #fanout: RedisFanout
   readonly #quarantine: RedisQuarantine
   readonly #restorer: RedisRestorer
   readonly #queues: RedisQueues
@@ -92,6 +94,7 @@ export class RedisTransport implements Transport {
     }
     this.#router = new RedisRouter(this.#broker)
     this.#publisher = new RedisPublisher(this.#broker, this.#router)
+    this.#fanout = new RedisFanout(this.#broker, this.#router, this.#publisher)
     this.#quarantine = new RedisQuarantine(this.#broker)
     this.#restorer = new RedisRestorer(this.#broker, this.#router)
     this.#queues = new RedisQueues(this.#broker)
@@ -138,6 +141,7 @@ export class RedisTransport implements Transport {
     this.#mustBeOpen()
     await this.connect()
     const tracked = await this.#track()
+    for (const queue of new Set(queues)) await this.#fanout.open(queue)
     this.#mustBeOpen()
     const subscription: RedisSubscription = new RedisSubscription(
       this.#broker,
@@ -151,7 +155,7 @@ export class RedisTransport implements Transport {
     )
     this.#subscriptions.add(subscription)
     this.#restorer.start()
-    return subscription
+    return this.#fanout.over(subscription)
   }
 
   async broadcast(exchange: string, message: RawMessage, routingKey = ''): Promise<void> {
@@ -311,6 +315,7 @@ export class RedisTransport implements Transport {
 
   async #close(): Promise<void> {
     for (const subscription of [...this.#subscriptions]) await subscription.close()
+    await this.#fanout.close().catch(() => undefined)
     for (const replyQueue of [...this.#replyQueues]) await replyQueue.close().catch(() => undefined)
     this.#restorer.stop()
     this.#look?.cancel()

@@ -95,6 +95,7 @@ export class SqliteSubscription implements Subscription, DeliveryHolder {
     this.#queues = this.#queues.filter((each) => each !== queue)
     await this.store.presence.setQueues(this, this.#queues)
     await this.#claiming
+    await this.#leave([queue])
   }
 
   async pause(): Promise<void> {
@@ -135,7 +136,8 @@ export class SqliteSubscription implements Subscription, DeliveryHolder {
     await this.pause()
     const given = [...this.#unsettled].map((delivery) => delivery.giveBack())
     for (const stop of this.#stops) stop()
-    const outcomes = await Promise.allSettled([...given, this.store.presence.setQueues(this, undefined)])
+    const left = this.store.presence.setQueues(this, undefined).then(() => this.#leave(this.#queues))
+    const outcomes = await Promise.allSettled([...given, left])
     const failed = outcomes.filter((outcome) => outcome.status === 'rejected').length
     if (failed > 0) {
       this.store.logger.warn(
@@ -150,6 +152,16 @@ export class SqliteSubscription implements Subscription, DeliveryHolder {
     })
     this.#queues = queues
     await this.store.presence.setQueues(this, queues)
+    const fleeting = this.#directory.fleeting(queues)
+    if (fleeting.length > 0) await this.store.submit((tx) => this.#directory.declareConsumed(tx, fleeting))
+  }
+
+  async #leave(queues: readonly string[]): Promise<void> {
+    const fleeting = this.#directory.fleeting(queues)
+    if (fleeting.length === 0) return
+    await this.store.submit((tx) => {
+      for (const queue of fleeting) this.#directory.leave(tx, queue)
+    })
   }
 
   #wake(): void {

@@ -5,17 +5,24 @@ export interface Exchange {
   readonly type: ExchangeType
 }
 
+/** A queue and one binding of it; a queue that is bound more than once stands in a topology once for each. */
 export interface Queue {
   readonly name: string
   readonly exchange: Exchange
   readonly routingKey: string
   /** Broker arguments such as `x-max-priority`. */
   readonly arguments?: Readonly<Record<string, unknown>> | undefined
+  /** Outlives a restart of the broker, where it tells the two kinds apart. Default true. */
+  readonly durable?: boolean | undefined
+  /** Gone, with its bindings and what is in it, once its last consumer is. Default false. */
+  readonly autoDelete?: boolean | undefined
 }
 
 /** What a transport must know before it publishes to or consumes from named queues. Declaring twice is harmless. */
 export interface Topology {
   readonly queues: readonly Queue[]
+  /** Exchanges to publish to whose queues are other processes' affair: a fanout exchange may have none at the moment. */
+  readonly exchanges?: readonly Exchange[] | undefined
 }
 
 /** A queue on a direct exchange of its own name: what Celery makes of a bare queue name. */

@@ -2,6 +2,9 @@ import { DecodeError } from '../core/errors.ts'
 import type { RawMessage } from '../core/message.ts'
 import type { CustomEvent, EventBase, TaskReceived, TaskSent, WorkerEvent, WorkerPulse } from '../events/event.ts'
 import { encodeJson } from '../serializers/json.ts'
+import { msgpackSerializer } from '../serializers/msgpack.ts'
+import type { Serializer } from '../serializers/serializer.ts'
+import { yamlSerializer } from '../serializers/yaml.ts'
 import {
   type Dict,
   decodeJsonBody,
@@ -219,20 +222,17 @@ const farthestMs = 8.64e15
 
 /**
  * One message for these events: one alone is a dict under its own routing key, several are a list under `task.multi`
- * (Celery sends only task events that way, and so must the caller). The header names the first event's sender.
+ * (Celery sends only task events that way, and so must the caller). The header names the first event's sender. JSON unless a `serializer` is given.
  */
-export function encodeEvents(events: readonly WorkerEvent[]): { message: RawMessage; routingKey: string } {
+export function encodeEvents(
+  events: readonly WorkerEvent[],
+  serializer?: Serializer,
+): { message: RawMessage; routingKey: string } {
   const [first] = events
   if (first === undefined) throw new TypeError('expected events to be a non-empty list, got an empty one')
-  // Custom fields may hold what only kombu's JSON can say (dates, bytes). The rest is texts and numbers.
-  const text = events.some((event) => event.type === 'custom')
-    ? encodeJson(events.length === 1 ? eventToDict(first) : events.map(eventToDict))
-    : JSON.stringify(events.length === 1 ? eventToDict(first) : events.map(eventToDict))
   return {
     message: {
-      body: Buffer.from(text),
-      contentType: 'application/json',
-      contentEncoding: 'utf-8',
+      ...(serializer ? encodedBy(serializer, first, events) : encodedAsJson(first, events)),
       headers: { hostname: first.hostname },
       properties: { deliveryMode: 1, priority: 0 },
     },
@@ -240,9 +240,25 @@ export function encodeEvents(events: readonly WorkerEvent[]): { message: RawMess
   }
 }
 
+type EncodedEvents = Pick<RawMessage, 'body' | 'contentType' | 'contentEncoding'>
+
+function encodedBy(serializer: Serializer, first: WorkerEvent, events: readonly WorkerEvent[]): EncodedEvents {
+  const { contentType, contentEncoding } = serializer
+  const body = serializer.encode(events.length === 1 ? eventToDict(first) : events.map(eventToDict))
+  return { body, contentType, contentEncoding }
+}
+
+function encodedAsJson(first: WorkerEvent, events: readonly WorkerEvent[]): EncodedEvents {
+  // Custom fields may hold what only kombu's JSON can say (dates, bytes). The rest is texts and numbers.
+  const text = events.some((event) => event.type === 'custom')
+    ? encodeJson(events.length === 1 ? eventToDict(first) : events.map(eventToDict))
+    : JSON.stringify(events.length === 1 ? eventToDict(first) : events.map(eventToDict))
+  return { body: Buffer.from(text), contentType: 'application/json', contentEncoding: 'utf-8' }
+}
+
 /** The events of a message, be it a dict or a list. Throws DecodeError if any of them is none. */
 export function decodeEvents(raw: RawMessage): readonly WorkerEvent[] {
-  const value = decodeJsonBody(raw, 'an event')
+  const value = decodeBody(raw)
   return Array.isArray(value) ? value.map(dictToEvent) : [dictToEvent(value)]
 }
 
@@ -252,7 +268,7 @@ export function decodeGoodEvents(raw: RawMessage): { readonly events: readonly W
   let bad = 0
   let values: readonly unknown[]
   try {
-    const value = decodeJsonBody(raw, 'an event')
+    const value = decodeBody(raw)
     values = Array.isArray(value) ? value : [value]
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
@@ -267,6 +283,18 @@ export function decodeGoodEvents(raw: RawMessage): { readonly events: readonly W
     }
   }
   return { events, bad }
+}
+
+/** Events are shown, never run: every serializer that only makes values is read, whatever the sender's `eventSerializer`. */
+function decodeBody(raw: RawMessage): unknown {
+  switch (raw.contentType) {
+    case 'application/x-yaml':
+      return yamlSerializer().decode(raw.body)
+    case 'application/x-msgpack':
+      return msgpackSerializer().decode(raw.body)
+    default:
+      return decodeJsonBody(raw, 'an event')
+  }
 }
 
 function routingKeyOf(event: WorkerEvent): string {

@@ -1,4 +1,5 @@
 import { parseIso } from '../core/iso-time.ts'
+import type { TimeZone } from '../core/time-zone.ts'
 
 /**
  * Readers of untrusted fields. Each takes a value as it came, gives the default for null and undefined, and calls `fail` with
@@ -53,13 +54,13 @@ export function optionalRecord(value: unknown, name: string, fail: Fail): Record
   return isRecord(value) ? value : fail(name, `is to be an object, got ${shown(value)}`)
 }
 
-/** Epoch ms of an ISO text, or of the Date that a tagged JSON value became. */
-export function optionalTime(value: unknown, name: string, fail: Fail): number | undefined {
+/** Epoch ms of an ISO text, or of the Date that a tagged JSON value became. A text without an offset is in `zone`. */
+export function optionalTime(value: unknown, name: string, fail: Fail, zone?: TimeZone): number | undefined {
   if (value === null || value === undefined) return undefined
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.getTime()
   if (typeof value !== 'string') return fail(name, `is to be an ISO 8601 time, got ${shown(value)}`)
   try {
-    return parseIso(value)
+    return parseIso(value, zone)
   } catch {
     return fail(name, `is to be an ISO 8601 time, got ${shown(value)}`)
   }

@@ -95,17 +95,15 @@ export function tupleToRef(value: unknown): ResultRef {
 }
 
 /**
- * One member of a chord's `.j` set: `[1, id, state, result]`. `encode` is the text form of the result serializer (`encodeJson`):
- * equal parts must give equal texts, since the set is what makes counting idempotent.
- * Source: celery/backends/redis.py, RedisBackend.on_chord_part_return.
+ * One member of a chord's `.j` set, to be serialised: `[1, id, state, result]`. Equal parts must give equal texts, since the set is
+ * what makes counting idempotent. Source: celery/backends/redis.py, RedisBackend.on_chord_part_return.
  */
-export function chordPartText(meta: TaskMeta, encode: (value: unknown) => string): string {
-  return encode([1, meta.id, meta.state, resultToValue(meta)])
+export function chordPart(meta: TaskMeta): readonly unknown[] {
+  return [1, meta.id, meta.state, resultToValue(meta)]
 }
 
-/** The part in such a text, read by `decode` (`decodeJson`). Throws DecodeError. */
-export function chordPartFromText(text: string, decode: (text: string) => unknown): TaskMeta {
-  const part = decode(text)
+/** The part in such a list. Throws DecodeError. */
+export function chordPartOf(part: unknown): TaskMeta {
   if (!isList(part) || part.length !== 4) return fail('a chord part', `is to be a list of 4, got ${shown(part)}`)
   const [, id, status, result] = part
   const state = requiredText(status, 'the state of a chord part', fail)

@@ -1,6 +1,7 @@
 import { ProtocolError } from '../core/errors.ts'
 import { isoTime } from '../core/iso-time.ts'
 import type { Message, MessageProperties, RawProperties, TimeLimits } from '../core/message.ts'
+import type { TimeZone } from '../core/time-zone.ts'
 import { dictsToSignatures, dictToSignature, signatureToDict } from './canvas-dict.ts'
 import {
   isList,
@@ -22,18 +23,18 @@ import { argsRepr, kwargsRepr } from './python-text.ts'
 /**
  * Headers, properties and body of a task message, protocol 2 with the headers of Celery 5.3 and later. `nowMs` (epoch) gives a
  * message that expires its `expirationMs`; without it there is none. `extraHeaders` lie flat beside the others and never
- * replace one. Throws EncodeError for a time that is no time and for a header value that brokers cannot carry.
+ * replace one. Times are written with the offset of `zone`, default UTC. Throws EncodeError for a time that is no time and for a header value that brokers cannot carry.
  * Source: celery/app/amqp.py, as_task_v2.
  */
-export function encodeTask(message: Message, nowMs?: number): EncodedTask {
+export function encodeTask(message: Message, nowMs?: number, zone?: TimeZone): EncodedTask {
   const { id, limits, stampedHeaders, properties } = message
   const headers: Record<string, unknown> = {
     lang: 'js',
     task: message.task,
     id,
     shadow: message.shadow ?? null,
-    eta: message.etaMs === undefined ? null : isoTime(message.etaMs),
-    expires: message.expiresMs === undefined ? null : isoTime(message.expiresMs),
+    eta: message.etaMs === undefined ? null : isoTime(message.etaMs, zone),
+    expires: message.expiresMs === undefined ? null : isoTime(message.expiresMs, zone),
     group: message.groupId ?? null,
     group_index: message.groupIndex ?? null,
     retries: message.retries,
@@ -65,9 +66,29 @@ export function encodeTask(message: Message, nowMs?: number): EncodedTask {
         nowMs === undefined || message.expiresMs === undefined
           ? undefined
           : Math.max(0, Math.trunc(message.expiresMs - nowMs)),
+      extra: extraOf(properties),
     },
     body: [message.args, message.kwargs, embedOf(message)],
   }
+}
+
+/** AMQP's basic properties that a caller stated, by their wire names. */
+function extraOf({ messageId, userId, appId, timestampMs }: MessageProperties): Record<string, unknown> | undefined {
+  if ((messageId ?? userId ?? appId ?? timestampMs) === undefined) return undefined
+  const timestamp = timestampMs === undefined ? undefined : Math.trunc(timestampMs / 1000)
+  return { message_id: messageId, user_id: userId, app_id: appId, timestamp }
+}
+
+/** Says in the headers of a message how its body is compressed: the method's content type. Source: kombu/messaging.py, Producer._prepare. */
+export function markCompressed(headers: Record<string, unknown>, contentType: string): void {
+  headers['compression'] = contentType
+}
+
+/** The content type (or kombu's name) of the method by which a body is compressed; what is no text names a method that nobody knows. */
+export function compressionOf(headers: Readonly<Record<string, unknown>>): string | undefined {
+  const compression = headers['compression']
+  if (compression === undefined || compression === null || compression === '') return undefined
+  return typeof compression === 'string' ? compression : shown(compression)
 }
 
 export interface EncodedTask {
@@ -80,11 +101,11 @@ export interface EncodedTask {
 /**
  * The task call in a message whose body is deserialised already. Every missing header gets its default; headers that tq does
  * not know go to `extraHeaders`, without those that a broker, kombu or tq's transports add on the way. Protocol 1 (everything
- * in the body) and the hybrid (headers of 2, a dict as body) are read too. A time without an offset is UTC. Throws
+ * in the body) and the hybrid (headers of 2, a dict as body) are read too. A time without an offset is in `zone`, default UTC. Throws
  * ProtocolError, which names the header or the part of the body, for whatever is no task call.
  * Source: celery/worker/strategy.py, proto1_to_proto2, hybrid_to_proto2.
  */
-export function decodeTask(raw: RawTask): Message {
+export function decodeTask(raw: RawTask, zone?: TimeZone): Message {
   const parts = partsOf(raw)
   const { headers, embed } = parts
   const id = requiredText(headers['id'], 'id', fail)
@@ -97,8 +118,8 @@ export function decodeTask(raw: RawTask): Message {
     parentId: optionalText(headers['parent_id'], 'parent_id', fail) || undefined,
     groupId: optionalText(headers['group'], 'group', fail) || undefined,
     groupIndex: optionalCount(headers['group_index'], 'group_index', fail),
-    etaMs: optionalTime(headers['eta'], 'eta', fail),
-    expiresMs: optionalTime(headers['expires'], 'expires', fail),
+    etaMs: optionalTime(headers['eta'], 'eta', fail, zone),
+    expiresMs: optionalTime(headers['expires'], 'expires', fail, zone),
     retries: optionalCount(headers['retries'], 'retries', fail) ?? 0,
     limits: limitsOf(headers['timelimit']),
     callbacks: dictsToSignatures(embed['callbacks'], 'callbacks'),

@@ -1,0 +1,108 @@
+import type { Clock } from '../core/clock.ts'
+import { isReady, stateRank, type TaskMeta } from '../core/states.ts'
+
+/** More than that are not kept; the oldest go first. */
+const limit = 100_000
+
+interface Entry {
+  readonly meta: TaskMeta | undefined
+  readonly untilMs: number
+}
+
+/** What has arrived, and what is expected to: the results of one process. */
+export class RpcResults {
+  readonly #clock: Clock
+  readonly #expiresMs: number
+  // In the order of the last change.
+  readonly #entries = new Map<string, Entry>()
+  readonly #watchers = new Map<string, Set<(meta: TaskMeta) => void>>()
+  readonly #closing = new AbortController()
+
+  /** `expiresMs` 0 keeps until the limit is reached. */
+  constructor(clock: Clock, expiresMs: number) {
+    this.#clock = clock
+    this.#expiresMs = expiresMs
+  }
+
+  expect(ids: readonly string[]): void {
+    for (const id of ids) if (!this.#live(id)) this.#set(id, undefined)
+  }
+
+  /** A task that this process sent, or whose result came all the same. */
+  isExpected(id: string): boolean {
+    return this.#live(id) !== undefined
+  }
+
+  get(id: string): TaskMeta | undefined {
+    return this.#live(id)?.meta
+  }
+
+  /** A state never goes back: see `stateRank`. */
+  put(meta: TaskMeta): void {
+    const before = stateRank(this.get(meta.id)?.state ?? 'PENDING')
+    if (before === 2 || before > stateRank(meta.state)) return
+    this.#set(meta.id, meta)
+    for (const hear of this.#watchers.get(meta.id) ?? []) hear(meta)
+  }
+
+  forget(id: string): void {
+    this.#entries.delete(id)
+  }
+
+  async *watch(ids: readonly string[], signal: AbortSignal): AsyncGenerator<TaskMeta> {
+    const waiting = new Set(ids)
+    const changes: TaskMeta[] = []
+    let wake = (): void => {}
+    const ended = AbortSignal.any([signal, this.#closing.signal])
+    const onEnd = (): void => wake()
+    const hear = (meta: TaskMeta): void => {
+      changes.push(meta)
+      wake()
+    }
+    ended.addEventListener('abort', onEnd)
+    for (const id of waiting) {
+      this.#watchers.set(id, (this.#watchers.get(id) ?? new Set()).add(hear))
+      const current = this.get(id)
+      if (current) changes.push(current)
+    }
+    const watched = [...waiting]
+    try {
+      while (waiting.size > 0 && !ended.aborted) {
+        const meta = changes.shift()
+        if (!meta) {
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        } else if (waiting.has(meta.id)) {
+          if (isReady(meta.state)) waiting.delete(meta.id)
+          yield meta
+        }
+      }
+    } finally {
+      ended.removeEventListener('abort', onEnd)
+      for (const id of watched) {
+        const left = this.#watchers.get(id)
+        left?.delete(hear)
+        if (left?.size === 0) this.#watchers.delete(id)
+      }
+    }
+  }
+
+  /** Ends every watch. */
+  close(): void {
+    this.#closing.abort()
+  }
+
+  #live(id: string): Entry | undefined {
+    const entry = this.#entries.get(id)
+    return entry && entry.untilMs > this.#clock.now() ? entry : undefined
+  }
+
+  #set(id: string, meta: TaskMeta | undefined): void {
+    this.#entries.delete(id)
+    this.#entries.set(id, { meta, untilMs: this.#expiresMs === 0 ? Infinity : this.#clock.now() + this.#expiresMs })
+    if (this.#entries.size <= limit) return
+    const oldest = this.#entries.keys().next()
+    if (!oldest.done) this.#entries.delete(oldest.value)
+  }
+}

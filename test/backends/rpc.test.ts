@@ -1,0 +1,249 @@
+import { type Channel, type ChannelModel, connect } from 'amqplib'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { RpcBackend, type RpcDeps } from '../../runtime/src/backends/rpc.ts'
+import { systemClock } from '../../runtime/src/core/clock.ts'
+import { ChannelError, ConnectionError } from '../../runtime/src/core/errors.ts'
+import { type Logger, silentLogger } from '../../runtime/src/core/logger.ts'
+import type { TaskMeta } from '../../runtime/src/core/states.ts'
+import { AmqpConnection } from '../../runtime/src/drivers/amqp-connection.ts'
+import { waitFor } from '../helpers/clock.ts'
+import { failure, numbered, success } from '../helpers/messages.ts'
+import { type RabbitmqNode, type RabbitmqVhost, sharedRabbitmq } from '../helpers/rabbitmq.ts'
+import { requireService } from '../helpers/services.ts'
+
+const ttlMs = 3_600_000
+
+describe.skipIf(!requireService('rabbitmq'))('the rpc result backend', () => {
+  let server: RabbitmqNode
+  let vhost: RabbitmqVhost
+  let opened: { close(): Promise<void> }[] = []
+  let foreign: Channel
+  let foreignModel: ChannelModel
+
+  beforeAll(async () => {
+    server = await sharedRabbitmq()
+  })
+  beforeEach(async () => {
+    vhost = server.vhost()
+    foreignModel = await connect(vhost.url)
+    foreign = await foreignModel.createChannel()
+  })
+  afterEach(async () => {
+    for (const each of opened.toReversed()) await each.close()
+    opened = []
+    await foreignModel.close().catch(() => undefined) // a test may have cut it
+    vhost.drop()
+  })
+
+  async function connected(options: Partial<RpcDeps> = {}): Promise<RpcBackend> {
+    const connection = new AmqpConnection(vhost.url, { clock: systemClock, logger: silentLogger })
+    const backend = new RpcBackend(connection, { clock: systemClock, logger: silentLogger, ...options })
+    opened.push(connection, backend)
+    await backend.connect()
+    return backend
+  }
+
+  async function asker(ids: readonly string[], options: Partial<RpcDeps> = {}): Promise<RpcBackend> {
+    const backend = await connected(options)
+    await backend.prepare(ids, 'me')
+    return backend
+  }
+
+  function watched(backend: RpcBackend, ids: readonly string[]): { seen: TaskMeta[]; done: Promise<void> } {
+    const seen: TaskMeta[] = []
+    const done = (async () => {
+      for await (const meta of backend.watch(ids, new AbortController().signal)) seen.push(meta)
+    })()
+    return { seen, done }
+  }
+
+  test('a result reaches the process that sent the task, each state in turn', async () => {
+    const [client, worker] = [await asker(['a']), await connected()]
+    const { seen, done } = watched(client, ['a'])
+
+    await worker.store([{ id: 'a', state: 'STARTED', result: { pid: 7 } }], { ttlMs, replyTo: 'me' })
+    await worker.store([success('a', { größe: [1, null] })], { ttlMs, replyTo: 'me' })
+
+    await done
+    expect(seen.map(({ state }) => state)).toEqual(['STARTED', 'SUCCESS'])
+    expect(seen[1]).toMatchObject({ id: 'a', result: { größe: [1, null] } })
+    expect((await client.fetch(['a', 'b'])).map((meta) => meta?.state)).toEqual(['SUCCESS', undefined])
+  })
+
+  test('it reaches nobody else', async () => {
+    const [client, other, worker] = [await asker(['a']), await connected(), await connected()]
+    await other.prepare(['b'], 'other')
+
+    await worker.store([success('a')], { ttlMs, replyTo: 'me' })
+
+    await waitFor(async () => (await client.fetch(['a']))[0] !== undefined)
+    expect(await other.fetch(['a'])).toEqual([undefined])
+  })
+
+  test('many results arrive, and a watch ends with the last', async () => {
+    const ids = numbered(300)
+    const [client, worker] = [await asker(ids), await connected()]
+    const { seen, done } = watched(client, ids)
+
+    await worker.store(
+      ids.map((id) => success(id, id)),
+      { ttlMs, replyTo: 'me' },
+    )
+
+    await done
+    expect(seen.map(({ result }) => result)).toEqual(ids)
+  })
+
+  test('the message on the wire is what Celery sends', async () => {
+    await foreign.assertQueue('me')
+    const worker = await connected()
+
+    await worker.store([{ ...failure('a', 'boom'), children: [] }], { ttlMs, replyTo: 'me' })
+
+    const message = await foreign.get('me', { noAck: true })
+    if (!message) throw new Error('nothing was sent')
+    expect(message.fields).toMatchObject({ exchange: '', routingKey: 'me' })
+    expect(message.properties).toMatchObject({
+      correlationId: 'a',
+      contentType: 'application/json',
+      contentEncoding: 'utf-8',
+      deliveryMode: 1,
+    })
+    expect(JSON.parse(message.content.toString())).toEqual({
+      task_id: 'a',
+      status: 'FAILURE',
+      result: { exc_type: 'ValueError', exc_message: ['boom'], exc_module: 'builtins' },
+      traceback: expect.stringContaining('Traceback'),
+      children: [],
+    })
+  })
+
+  test('results are persistent on request', async () => {
+    await foreign.assertQueue('me')
+    const worker = await connected({ persistent: true })
+
+    await worker.store([success('a')], { ttlMs, replyTo: 'me' })
+
+    const message = await foreign.get('me', { noAck: true })
+    expect(message && message.properties.deliveryMode).toBe(2)
+  })
+
+  test('nobody waits: nothing is sent, and a reply address that is gone is no error', async () => {
+    const worker = await connected()
+
+    await worker.store([success('a')], { ttlMs })
+    await worker.store([success('a')], { ttlMs, replyTo: 'gone' })
+  })
+
+  test('a final state stays', async () => {
+    const [client, worker] = [await asker(['a', 'b']), await connected()]
+
+    await worker.store([success('a', 'first'), success('a', 'second'), { id: 'a', state: 'STARTED' }], {
+      ttlMs,
+      replyTo: 'me',
+    })
+    await worker.store([success('b')], { ttlMs, replyTo: 'me' })
+
+    await waitFor(async () => (await client.fetch(['b']))[0] !== undefined)
+    expect((await client.fetch(['a']))[0]).toMatchObject({ state: 'SUCCESS', result: 'first' })
+  })
+
+  test('a result that came before it was asked for is there', async () => {
+    const [client, worker] = [await asker(['a']), await connected()]
+    await worker.store([success('a')], { ttlMs, replyTo: 'me' })
+    await waitFor(async () => (await client.fetch(['a']))[0] !== undefined)
+
+    const { seen, done } = watched(client, ['a', 'a'])
+
+    await done
+    expect(seen).toHaveLength(1)
+    await client.forget('a')
+    expect(await client.fetch(['a'])).toEqual([undefined])
+  })
+
+  test('a result that comes while the connection is down arrives when it is back', async () => {
+    const [client, worker] = [await asker(['a', 'b']), await connected()]
+    const { seen, done } = watched(client, ['a', 'b'])
+    await worker.store([success('a')], { ttlMs, replyTo: 'me' })
+    await waitFor(() => seen.length === 1)
+
+    server.cut(vhost)
+    await waitFor(async () => {
+      try {
+        await worker.store([success('b')], { ttlMs, replyTo: 'me' })
+        return true
+      } catch (error) {
+        expect(error).toBeInstanceOf(ConnectionError)
+        return false
+      }
+    })
+
+    await done
+    expect(seen.map(({ id }) => id)).toEqual(['a', 'b'])
+  })
+
+  test('the reply queue goes with the process', async () => {
+    const client = await asker(['a'])
+    await foreign.checkQueue('me')
+
+    await client.close()
+
+    const other = await foreignModel.createChannel()
+    other.on('error', () => {})
+    await expect(other.checkQueue('me')).rejects.toThrow(/NOT_FOUND/)
+    await expect(client.fetch(['a'])).rejects.toBeInstanceOf(ConnectionError)
+  })
+
+  test('a watch does not outlive its client, nor its signal', async () => {
+    const client = await asker(['a'])
+    const abort = new AbortController()
+    const aborted = (async () => {
+      for await (const meta of client.watch(['a'], abort.signal)) expect.unreachable(meta.id)
+    })()
+    const { done } = watched(client, ['a'])
+
+    abort.abort()
+    await aborted
+    await client.close()
+
+    await done
+  })
+
+  test('waiting for a task that another process sent is warned of', async () => {
+    const warned: string[] = []
+    const logger: Logger = { ...silentLogger, warn: (message) => void warned.push(message) }
+    const client = await asker(['mine'], { logger })
+
+    void watched(client, ['mine'])
+    expect(warned).toEqual([])
+    void watched(client, ['theirs'])
+
+    expect(warned).toEqual([expect.stringMatching(/theirs was not sent by this process.*redis:\/\//)])
+  })
+
+  test('what cannot be read is told and skipped', async () => {
+    const warned: string[] = []
+    const logger: Logger = { ...silentLogger, warn: (message) => void warned.push(message) }
+    const [client, worker] = [await asker(['a'], { logger }), await connected()]
+
+    foreign.sendToQueue('me', Buffer.from('{"no": "result"}'), { correlationId: 'x' })
+    await waitFor(() => warned.length === 1)
+    await worker.store([success('a')], { ttlMs, replyTo: 'me' })
+
+    await waitFor(async () => (await client.fetch(['a']))[0] !== undefined)
+    expect(warned[0]).toMatch(/result of x that cannot be read/)
+  })
+
+  test('groups and chords are refused by name', async () => {
+    const backend = await connected()
+
+    for (const refused of [backend.storeGroup(), backend.openChord(), backend.joinChord(), backend.chordParts()]) {
+      await expect(refused).rejects.toBeInstanceOf(ChannelError)
+      await expect(refused.catch(String)).resolves.toMatch(
+        /rpc result backend cannot (?:save a group|run a chord).*redis:\/\//,
+      )
+    }
+    expect(backend.plan()).toBeUndefined()
+    expect(await backend.openChords()).toEqual([])
+  })
+})
