@@ -3,15 +3,18 @@
  * The last line is always `N passed, M failed, K skipped`; the exit code is 0 only if something passed and nothing failed.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { installCommand, installMissing, serviceNeeds, skippedServices } from './helpers/install.ts'
+import { howToInstall, installMissing, serviceNeeds, skippedServices } from './helpers/install.ts'
 import { type TestCounts, countsFileVariable } from './reporter.ts'
 
 const root = join(import.meta.dirname, '..')
+/** Pictures that tests of the editor keep: helpers/workbench.ts. */
+const artifacts = 'test/artifacts'
 
 async function main(vitestArgs: readonly string[]): Promise<number> {
+  rmSync(join(root, artifacts), { recursive: true, force: true })
   const problems: string[] = []
   let skipped: readonly string[] = []
   let counts: TestCounts = { passed: 0, failed: 0, skipped: 0 }
@@ -32,6 +35,9 @@ async function main(vitestArgs: readonly string[]): Promise<number> {
   console.log('')
   for (const problem of problems) console.log(problem)
   for (const name of skipped) console.log(`Skipped by TQ_SKIP: the tests that need ${name}`)
+  if (existsSync(join(root, artifacts))) {
+    console.log(`Pictures of the editor: ${artifacts}/ (${readdirSync(join(root, artifacts)).length} files)`)
+  }
   const failed = counts.failed + problems.length
   console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`)
   return failed === 0 ? 0 : 1
@@ -42,7 +48,7 @@ function missingServices(skipped: readonly string[]): string[] {
   return installMissing(needed, console.log).map(
     ({ need, reason }) =>
       `The tests need ${need.name}: ${reason}\n` +
-      `  Install it as root:  ${installCommand(need.packages)}\n` +
+      `  ${howToInstall(need)}\n` +
       `  or leave its tests out:  TQ_SKIP=${[...skipped, need.name].join(',')} npm test`,
   )
 }

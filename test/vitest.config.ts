@@ -10,6 +10,7 @@ export default defineConfig({
     // examples/*/test are a user's tests of an example project: part of the same run.
     include: ['**/*.test.ts', '**/*.test.tsx'],
     exclude: ['**/node_modules/**', '**/dist/**', '**/fixtures/**', 'scan/forms/**'],
+    globalSetup: [new URL('helpers/shared-rabbitmq.ts', import.meta.url).pathname],
     setupFiles: [new URL('helpers/setup.ts', import.meta.url).pathname],
     // A process per file, so that signals, exit handlers and worker threads of one file meet no other.
     pool: 'forks',

@@ -1,7 +1,9 @@
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { installCommand, isInstalled, serviceNeeds, skippedServices } from './install.ts'
+import { freePort } from './free-port.ts'
+import { howToInstall, isInstalled, serviceNeeds, skippedServices } from './install.ts'
 import { spawnProcess } from './process.ts'
+
+export { freePort } from './free-port.ts'
 
 /**
  * Whether tests that need the service run: false where `TQ_SKIP` names it. A service that is neither skipped nor installed
@@ -13,9 +15,7 @@ export function requireService(name: string): boolean {
     throw new Error(`There is no service ${name}; tests may need ${serviceNeeds.map((one) => one.name).join(', ')}.`)
   if (skippedServices().includes(name)) return false
   if (isInstalled(need)) return true
-  throw new Error(
-    `These tests need ${name}. Install it as root:  ${installCommand(need.packages)}  or leave them out:  TQ_SKIP=${name}`,
-  )
+  throw new Error(`These tests need ${name}. ${howToInstall(need)}  or leave them out:  TQ_SKIP=${name}`)
 }
 
 /** A private Redis without persistence. */
@@ -78,17 +78,4 @@ export async function startRedis(...extra: readonly string[]): Promise<RedisServ
       server = await start()
     },
   }
-}
-
-/** A port that nobody listens on now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      const port = typeof address === 'object' && address ? address.port : 0
-      probe.close(() => resolve(port))
-    })
-  })
 }

@@ -73,6 +73,16 @@ describe('tq-tui without a terminal', () => {
     expect(code).toBe(130)
   })
 
+  test('info prints where everything is, and a keymap to begin with', async () => {
+    const info = await tqTui(['info'])
+    const keymap = await tqTui(['info', '--keymap'])
+
+    expect(info.code).toBe(0)
+    expect(info.out).toMatch(/^keymap +\S+tq[\\/]keymap\.json/mu)
+    expect(info.out).toMatch(/^project +\S+fixtures$/mu)
+    expect(JSON.parse(keymap.out)).toMatchObject({ retry: ['R'], down: ['j', 'down', 'n'] })
+  })
+
   test('a wrong option gives 2, --help 0 with examples and exit codes', async () => {
     const wrong = await tqTui(['--no-such-option'])
     const help = await tqTui(['repl', '--help'])

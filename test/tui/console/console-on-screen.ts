@@ -1,6 +1,9 @@
 import type { Instance } from 'ink'
+import type { CallArguments } from '../../../runtime/src/monitor.ts'
 import { ConsoleController } from '../../../tui/src/controller.ts'
+import type { ConsolePorts } from '../../../tui/src/key-context.ts'
 import { type Attached, mount, type Terminal } from '../../../tui/src/mount.tsx'
+import type { SourcePlace } from '../../../tui/src/source.ts'
 import type { Store } from '../../../tui/src/store.ts'
 import { asciiGlyphs, type Look, unicodeGlyphs } from '../../../tui/src/ui/paint.ts'
 import type { Clean } from '../../../tui/src/ui/text.ts'
@@ -21,6 +24,11 @@ export class ConsoleOnScreen {
   /** What was asked of the session, one line per command. */
   readonly commands: string[] = []
   readonly copied: string[] = []
+  /** What the project's source is said to hold. */
+  readonly definitions = new Map<string, readonly SourcePlace[]>()
+  failedLines: readonly SourcePlace[] = []
+  /** What the result backend is said to hold of every task. */
+  storedCall: CallArguments = { args: [], kwargs: {} }
   /** Bytes that Ink wrote. */
   bytes = ''
   frames = 0
@@ -37,36 +45,16 @@ export class ConsoleOnScreen {
       this.bytes += data
       void this.screen.write(data)
     })
-    const asked =
-      (name: string) =>
-      (...values: readonly unknown[]): Promise<void> => {
-        this.commands.push(`${name} ${values.map((value) => JSON.stringify(value, shortened)).join(' ')}`.trim())
-        return Promise.resolve()
-      }
     let attached: Attached | undefined
+    const { ports } = fakePorts(store, this)
     const controller = new ConsoleController(store, {
+      ...ports,
       look,
-      commands: {
-        revoke: asked('revoke'),
-        retry: asked('retry'),
-        shutdown: asked('shutdown'),
-        resizePool: asked('resizePool'),
-        inspect: asked('inspect'),
-        reconnect: () => this.commands.push('reconnect'),
-        note: (command: Clean, answer: Clean) => {
-          const entry = { id: store.get().log.length + 1, atMs: store.get().nowMs, command, answer }
-          store.dispatch({ on: 'log', entry })
-        },
-      },
       exit: (code) => {
         this.exitCode = code
       },
       suspend: () => attached?.suspend(() => Promise.resolve()) ?? Promise.resolve(),
       redraw: () => attached?.suspend(() => Promise.resolve()) ?? Promise.resolve(),
-      copy: (text) => this.copied.push(text),
-      openRepl: () => {
-        throw new Error('There is no engine in this test.')
-      },
     })
     // The part of the two streams that Ink uses
     const terminal = { stdin: this.#stdin, stdout: this.#stdout } as unknown as Terminal
@@ -134,4 +122,74 @@ export class ConsoleOnScreen {
 
 function shortened(key: string, value: unknown): unknown {
   return typeof value === 'object' && value !== null && 'uuid' in value ? value.uuid : value
+}
+
+/** What stands in for the world: what is asked of it is written down, what it is to answer can be said. */
+export interface World {
+  readonly commands: string[]
+  readonly copied: string[]
+  readonly definitions: ReadonlyMap<string, readonly SourcePlace[]>
+  readonly failedLines: readonly SourcePlace[]
+  readonly storedCall: CallArguments
+}
+
+export function fakePorts(
+  store: Store,
+  world: World = {
+    commands: [],
+    copied: [],
+    definitions: new Map(),
+    failedLines: [],
+    storedCall: { args: [], kwargs: {} },
+  },
+): { readonly ports: ConsolePorts; readonly world: World } {
+  const asked =
+    (name: string) =>
+    (...values: readonly unknown[]): Promise<void> => {
+      world.commands.push(`${name} ${values.map((value) => JSON.stringify(value, shortened)).join(' ')}`.trim())
+      return Promise.resolve()
+    }
+  const ports: ConsolePorts = {
+    look: { colour: false, glyphs: unicodeGlyphs, utc: true },
+    commands: {
+      tasks: {
+        revoke: asked('revoke'),
+        retry: asked('retry'),
+        look: asked('look'),
+        callOf: () => Promise.resolve(world.storedCall),
+      },
+      workers: {
+        shutdown: asked('shutdown'),
+        coldShutdown: asked('coldShutdown'),
+        resizePool: asked('resizePool'),
+        inspect: asked('inspect'),
+        autoscale: asked('autoscale'),
+        addQueue: asked('addQueue'),
+        dropQueue: asked('dropQueue'),
+        rateLimit: asked('rateLimit'),
+        timeLimit: asked('timeLimit'),
+      },
+      log: {
+        note: (command: Clean, answer: Clean) => {
+          const entry = { id: store.get().log.length + 1, atMs: store.get().nowMs, command, answer }
+          store.dispatch({ on: 'log', entry })
+        },
+      },
+      reconnect: () => world.commands.push('reconnect'),
+    },
+    source: {
+      find: (task) => Promise.resolve(world.definitions.get(task) ?? []),
+      frames: (traceback) => (traceback === '' ? [] : world.failedLines),
+      name: ({ file, line }) => `${file}:${line}`,
+      edit: asked('edit'),
+    },
+    exit: () => undefined,
+    suspend: () => Promise.resolve(),
+    redraw: () => Promise.resolve(),
+    copy: (text) => world.copied.push(text),
+    openRepl: () => {
+      throw new Error('There is no engine in this test.')
+    },
+  }
+  return { ports, world }
 }

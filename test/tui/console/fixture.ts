@@ -1,5 +1,6 @@
 import type { WorkerEvent } from '../../../runtime/src/monitor.ts'
-import { newState, Store } from '../../../tui/src/store.ts'
+import { newState } from '../../../tui/src/state.ts'
+import { Store } from '../../../tui/src/store.ts'
 import { own } from '../../../tui/src/ui/text.ts'
 
 /** The moment of every screen: 2026-01-31 14:05:09 UTC. */

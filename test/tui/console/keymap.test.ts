@@ -1,24 +1,24 @@
 import { describe, expect, test } from 'vitest'
-import { bindingOf, bindings, conflictsOf, keyName } from '../../../tui/src/keymap.ts'
+import { bindingOf, conflictsOf, defaultKeymap, keyName } from '../../../tui/src/keymap.ts'
 
 const plain = { ctrl: false, meta: false, shift: false }
 
 describe('the key table', () => {
   test('has no conflicts', () => {
-    expect(conflictsOf(bindings)).toEqual([])
+    expect(conflictsOf(defaultKeymap)).toEqual([])
   })
 
   test('names a conflict', () => {
-    const [first] = bindings
+    const [first] = defaultKeymap
     if (first === undefined) throw new Error('no bindings')
 
-    expect(conflictsOf([...bindings, { ...first, intent: 'quit', keys: ['j'] }])).toEqual([
+    expect(conflictsOf([...defaultKeymap, { ...first, intent: 'quit', keys: ['j'] }])).toEqual([
       'Key j is bound to down and to quit.',
     ])
   })
 
   test('what changes the world is a capital or + -', () => {
-    const keys = bindings.filter(({ changes }) => changes === true).flatMap((one) => one.keys)
+    const keys = defaultKeymap.filter(({ changes }) => changes === true).flatMap((one) => one.keys)
 
     expect(keys.length).toBeGreaterThan(4)
     for (const key of keys) expect(key).toMatch(/^[A-Z+-]$/u)

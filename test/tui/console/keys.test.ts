@@ -149,8 +149,8 @@ describe('keys of the console', () => {
   test('read-only refuses what changes the world and nothing else', async () => {
     const one = console_({ columns: 120, rows: 30, isReadOnly: true })
 
-    await one.type('jXKRE')
-    await one.type('3S+-')
+    await one.type('jXKRELT')
+    await one.type('3S+-AQDLTK')
     expect(one.text()).toContain('refused: the console is read-only')
     await one.type('i')
 
@@ -221,13 +221,133 @@ describe('keys of the console', () => {
     expect(one.exitCode).toBe(0)
   })
 
-  test('copies the id, and a command line that does the same', async () => {
+  test('copies the id, and the call as code or as a command line', async () => {
     const one = console_()
     await one.type('G')
 
     await one.type('yY')
+    expect(one.text()).toContain('Copy the call as')
+    await one.type('1')
+    await one.type('Yj\r')
 
-    expect(one.copied).toEqual([taskId(1), "tq call math.add --args '[2,2]'"])
+    expect(one.copied).toEqual([
+      taskId(1),
+      'await app.sendTask(\'math.add\', [2,2], {}, {"queue":"celery"})',
+      "tq call math.add --args '[2,2]' --queue celery",
+    ])
+    expect(one.store.get().ui.menu).toBeUndefined()
+  })
+
+  test('arguments that the event has cut are fetched before they are edited or copied', async () => {
+    const one = console_()
+    const events = [sent(taskId(8), 'long.one', 0, "('xxxxx...")]
+    one.store.dispatch({ on: 'events', events, nowMs, dropped: 0 })
+    one.storedCall = { args: ['whole'], kwargs: { y: 2 } }
+
+    await one.type('Y')
+    expect(one.text()).toContain('["whole"],')
+    await one.escape()
+    await one.type('E')
+    expect(one.text()).toContain('long.one args: ["whole"] {"y":2}')
+    await one.type('\r')
+
+    expect(one.commands).toEqual([`retry ["${taskId(8)}"] {"args":["whole"],"kwargs":{"y":2}}`])
+  })
+
+  test('o opens the definition from the list, and the line that failed from the detail', async () => {
+    const one = console_()
+    one.definitions.set('mail.send', [{ file: 'src/mail.ts', line: 3, column: 14 }])
+    one.failedLines = [
+      { file: 'src/mail.ts', line: 42, column: 11 },
+      { file: 'src/smtp.ts', line: 7, column: 1 },
+    ]
+    await one.type('6')
+
+    await one.type('o')
+    await one.type('\ro')
+    expect(one.text()).toMatch(/ 1 src\/mail\.ts:42.*\n.* 2 src\/smtp\.ts:7/u)
+    await one.type('2')
+
+    expect(one.commands.filter((line) => line.startsWith('edit'))).toEqual([
+      'edit {"file":"src/mail.ts","line":3,"column":14}',
+      'edit {"file":"src/smtp.ts","line":7,"column":1}',
+    ])
+  })
+
+  test('o says when the project has no such task', async () => {
+    const one = console_()
+
+    await one.type('6jo')
+
+    expect(one.text()).toContain('its definition was not found')
+  })
+
+  test('columns are left out and come back while the list is seen', async () => {
+    const one = console_({ columns: 140, rows: 30 })
+
+    await one.type('c')
+    expect(one.text()).toMatch(/Columns of tasks/u)
+    await one.type('4j ')
+    expect(one.text()).not.toContain('QUEUE  ')
+    expect(one.text()).toContain('[ ] QUEUE')
+    await one.type('4')
+    await one.escape()
+
+    expect(one.text()).toContain('QUEUE  ')
+    expect(one.store.get().ui.hiddenColumns).toEqual(new Set(['TRY']))
+  })
+
+  test('a worker is told its queues, limits and size; each is asked for in a line', async () => {
+    const one = console_({ columns: 120, rows: 30 })
+    await one.type('3')
+
+    await one.type('Qmail\rDmail\rA8 2\rLmath.add 10/m\rTmath.add 5 -\r+-')
+
+    expect(one.commands).toEqual([
+      'addQueue "w1@box" "mail"',
+      'dropQueue "w1@box" "mail"',
+      'autoscale "w1@box" 8 2',
+      'rateLimit "math.add" "10/m" "w1@box"',
+      'timeLimit "math.add" {"soft":5,"hard":null} "w1@box"',
+      'resizePool "w1@box" 1',
+      'resizePool "w1@box" -1',
+    ])
+  })
+
+  test('the limits of a task under the cursor are for every worker', async () => {
+    const one = console_()
+    await one.type('G')
+
+    await one.type('L10/m\rT1.5\r')
+
+    expect(one.commands).toEqual(['rateLimit "math.add" "10/m"', 'timeLimit "math.add" {"soft":1.5,"hard":null}'])
+  })
+
+  test.each([
+    ['Lmath.add soon\r', 'expected a rate'],
+    ['Lmath.add\r', 'expected task rate'],
+    ['Tmath.add x\r', 'expected soft hard'],
+    ['A1 2 3\r', 'expected most least'],
+  ])('%j on a worker is refused with what is expected', async (keys, answer) => {
+    const one = console_()
+    await one.type('3')
+
+    await one.type(keys)
+
+    expect(one.commands).toEqual([])
+    expect(one.text()).toContain(answer)
+  })
+
+  test('a worker is ended at once only when its name is typed', async () => {
+    const one = console_()
+    await one.type('3')
+
+    await one.type('Kw1\r')
+    expect(one.text()).toContain('not done: that is not w1@box')
+    await one.type('Kw1@box\r')
+
+    expect(one.commands).toHaveLength(1)
+    expect(one.commands[0]).toContain('coldShutdown')
   })
 
   test('Ctrl-R connects again', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import type { ViewName } from '../../../tui/src/store.ts'
+import type { ViewName } from '../../../tui/src/state.ts'
 import { clean, own } from '../../../tui/src/ui/text.ts'
 import { ConsoleOnScreen, looks } from './console-on-screen.ts'
 import { type FixtureOptions, fixtureStore, nowMs, sent, taskId } from './fixture.ts'

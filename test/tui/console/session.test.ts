@@ -1,8 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type SettingsInput, Tq } from '../../../runtime/src/index.ts'
+import type { WorkerView } from '../../../runtime/src/monitor.ts'
 import { createMemoryServer, memoryApp } from '../../../runtime/src/testing.ts'
 import { ConsoleSession, type SessionOptions } from '../../../tui/src/session.ts'
-import { newState, Store } from '../../../tui/src/store.ts'
+import { newState } from '../../../tui/src/state.ts'
+import { Store } from '../../../tui/src/store.ts'
 import { own } from '../../../tui/src/ui/text.ts'
 import { temporaryFolder } from '../../helpers/project.ts'
 
@@ -87,7 +89,7 @@ describe('a session of the console', () => {
     await see((one) => stateOf(one, failed.id) === 'FAILURE')
 
     const task = store.get().cluster.tasks.get(failed.id)
-    await session.retry(task ? [task] : [])
+    await session.tasks.retry(task ? [task] : [])
 
     expect(answers().at(-1)).toMatch(new RegExp(`^retry of ${failed.id.slice(-8)}: `, 'u'))
     const again = answers().at(-1)?.split(': ')[1] ?? ''
@@ -103,7 +105,7 @@ describe('a session of the console', () => {
     await see((one) => stateOf(one, first.id) === 'SUCCESS')
 
     const task = store.get().cluster.tasks.get(first.id)
-    await session.retry(task ? [task] : [], { args: [20, 22], kwargs: {} })
+    await session.tasks.retry(task ? [task] : [], { args: [20, 22], kwargs: {} })
     const again = answers().at(-1)?.split(': ')[1] ?? ''
     await see((one) => stateOf(one, again) === 'SUCCESS')
 
@@ -118,7 +120,7 @@ describe('a session of the console', () => {
     await see((one) => stateOf(one, long.id) === 'SUCCESS')
 
     const task = store.get().cluster.tasks.get(long.id)
-    await session.retry(task ? [task] : [])
+    await session.tasks.retry(task ? [task] : [])
     const again = answers().at(-1)?.split(': ')[1] ?? ''
     await see((one) => stateOf(one, again) === 'SUCCESS')
 
@@ -133,7 +135,7 @@ describe('a session of the console', () => {
     await see((one) => stateOf(one, long.id) === 'SUCCESS')
 
     const task = store.get().cluster.tasks.get(long.id)
-    await session.retry(task ? [task] : [])
+    await session.tasks.retry(task ? [task] : [])
 
     expect(answers().at(-1)).toContain('it was cut')
     expect(store.get().log.at(-1)?.failed).toBe(true)
@@ -146,15 +148,15 @@ describe('a session of the console', () => {
     const running = await app.sendTask('never')
     await see((one) => stateOf(one, running.id) === 'STARTED')
 
-    await session.inspect('w1@test')
+    await session.workers.inspect('w1@test')
     const lines = store.get().inspected.get('w1@test')?.lines.join('\n')
     expect(lines).toMatch(/^pong in \d+ ms$/mu)
     expect(lines).toMatch(/^queues {5}celery$/mu)
     expect(lines).toContain(`never ${running.id}`)
 
-    await session.revoke([running.id], { terminate: true })
+    await session.tasks.revoke([running.id], { terminate: true })
     await see((one) => stateOf(one, running.id) === 'REVOKED')
-    await session.shutdown('w1@test')
+    await session.workers.shutdown('w1@test')
     await worker.finished
     await see((one) => one.get().cluster.workers.get('w1@test')?.offline === true)
   })
@@ -163,7 +165,7 @@ describe('a session of the console', () => {
     const { store, session } = await bench()
     await session.start()
 
-    await session.inspect('nobody@test')
+    await session.workers.inspect('nobody@test')
 
     expect(store.get().log.at(-1)).toMatchObject({ failed: true, answer: 'nobody@test did not answer within 1.5 s.' })
   })
@@ -188,6 +190,65 @@ describe('a session of the console', () => {
 
     expect(asked).toEqual(['enable_events'])
     expect(store.get().log[0]?.command).toBe('tq control enable_events')
+  })
+
+  test('reads the whole arguments and the traceback of a task from the result backend', async () => {
+    const { store, session, app, until: see } = await bench()
+    await app.startWorker({ hostname: 'w1@test' })
+    await session.start()
+    const long = await app.sendTask('math.fail', ['x'.repeat(5000)])
+    await see((one) => stateOf(one, long.id) === 'FAILURE')
+    const task = store.get().cluster.tasks.get(long.id)
+
+    if (task) await session.tasks.look(task)
+
+    const stored = store.get().stored.get(long.id)
+    expect(task?.args.length).toBeLessThan(3000)
+    expect(stored?.args?.lines.join('')).toContain('x'.repeat(5000))
+    expect(stored?.error?.lines[0]).toMatch(/^RangeError: xxx/u)
+    expect(stored?.traceback).toContain('session.test.ts')
+  })
+
+  test('tells what a worker answered, a refusal as well', async () => {
+    const { session, app, answers, store } = await bench()
+    await app.startWorker({ hostname: 'w1@test' })
+    await session.start()
+
+    await session.workers.addQueue('w1@test', 'extra')
+    await session.workers.autoscale('w1@test', 4, 2)
+
+    expect(answers()).toContain('w1@test: add consumer extra')
+    expect(store.get().log.at(-1)).toMatchObject({ failed: true, command: 'tq control autoscale 4 2 -d w1@test' })
+  })
+
+  test('ends no worker of another machine at once, and says how', async () => {
+    const { session, store } = await bench()
+    await session.start()
+    const worker = { ...workerOf('w9@elsewhere'), pid: process.pid }
+
+    await session.workers.coldShutdown(worker)
+
+    expect(store.get().log.at(-1)).toMatchObject({
+      failed: true,
+      answer: `w9@elsewhere runs elsewhere: on elsewhere, kill -QUIT ${process.pid} ends it.`,
+    })
+  })
+
+  test('ends at once when it is closed while it still connects', async () => {
+    const opening = Promise.withResolvers<void>()
+    const path = `${temporaryFolder()}/tq.db`
+    const { session } = await bench({
+      open: async () => {
+        await opening.promise
+        return { app: new Tq('tq-tui', { brokerUrl: `sqlite://${path}`, logger: quiet }) }
+      },
+    })
+    void session.start()
+
+    const closed = session.close()
+    opening.resolve()
+
+    await expect(closed).resolves.toBeUndefined()
   })
 
   test('a broker that cannot be reached is tried again, its password never shown', async () => {
@@ -220,3 +281,20 @@ describe('a session of the console', () => {
 const quiet = { debug: ignore, info: ignore, warn: ignore, error: ignore }
 
 function ignore(): void {}
+
+function workerOf(hostname: string): WorkerView {
+  return {
+    hostname,
+    pid: 1,
+    swIdent: 'tq',
+    swVer: '0',
+    swSys: 'linux',
+    freq: 2,
+    active: 0,
+    processed: 0,
+    loadavg: [],
+    offline: false,
+    lastSeenMs: 0,
+    order: { clock: 0, timestampMs: 0, step: 0, hostname },
+  }
+}

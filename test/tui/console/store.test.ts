@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { idOf, reduce, type Store, type ViewName } from '../../../tui/src/store.ts'
+import { reduce } from '../../../tui/src/reduce.ts'
+import { idOf } from '../../../tui/src/rows.ts'
+import type { ViewName } from '../../../tui/src/state.ts'
+import type { Store } from '../../../tui/src/store.ts'
 import { beat, fixtureStore, nowMs, sent, succeeded, taskId } from './fixture.ts'
 
 function names(store: Store): readonly string[] {

@@ -1,7 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Tq } from '../../../runtime/src/index.ts'
 import { makeProject, type Project } from '../../helpers/project.ts'
+import { waitFor } from '../../helpers/wait.ts'
 import { PtySession } from '../helpers/pty.ts'
 
 const appText = `
@@ -170,6 +172,70 @@ describe('tq-tui in a terminal', () => {
     expect(await pty.exitCode).toBe(0)
   }, 60_000)
 
+  test('dev restores the terminal when something kills its console, and tells so', async () => {
+    const pty = await started({ args: ['dev'], shell: 'stty -a > before; eval $TQ; echo "left $?"; stty -a > after' })
+    await pty.until(/tq worker {2}tq-\d+@\S+ is ready/u, 30_000)
+    const [screen] = pidsOf(project.folder, '--under-dev')
+
+    process.kill(Number(screen), 'SIGKILL')
+    await pty.until('left 137')
+
+    expect(await pty.exitCode).toBe(0)
+    expect(pty.screen.text()).toContain('The console was ended by SIGKILL.')
+    expect(pty.screen.isAlternate()).toBe(false)
+    expect(readFileSync(project.path('after'), 'utf8')).toBe(readFileSync(project.path('before'), 'utf8'))
+  }, 60_000)
+
+  test('for a screen reader it is lines: no cursor is moved, keys and numbers work', async () => {
+    session = new PtySession({ args: ['--screen-reader'], cwd: project.folder, columns: 120, rows: 30 })
+    await session.until(/^worker tq-\d+@\S+: online$/mu, 30_000)
+    const app = client()
+    await app.sendTask('whine', ['oh'])
+    await session.until(/^failed: whine \S+: RangeError: oh$/mu)
+    await app.close()
+
+    session.type('6')
+    await session.until(/^Failed: 1 row\.$/mu)
+    session.type('/nothing\r')
+    await session.until(/^Failed: 0 rows, filter nothing\.$/mu)
+    session.type('\u001bq')
+
+    expect(await session.exitCode).toBe(0)
+  }, 60_000)
+
+  test('a keymap file gives other keys; one with a conflict is refused by name', async () => {
+    const env = { XDG_CONFIG_HOME: project.path('config') }
+    project.write('config/tq/keymap.json', '{ "quitOrBack": "x" }')
+    const pty = await started({ env })
+    expect(pty.screen.text()).toContain('x quit')
+    pty.type('x')
+    expect(await pty.exitCode).toBe(0)
+
+    project.write('config/tq/keymap.json', '{ "quitOrBack": "j" }')
+    const other = new PtySession({ args: ['--no-worker'], cwd: project.folder, env })
+    expect(await other.exitCode).toBe(2)
+
+    expect(other.screen.text()).toContain('Key j is bound to down and to quitOrBack.')
+  }, 60_000)
+
+  test('o opens the definition in the editor and comes back', async () => {
+    project.write('editor.sh', '#!/bin/sh\necho "$@" > opened\n')
+    const pty = await started({ args: [], env: { EDITOR: `sh ${project.path('editor.sh')}` } })
+    await pty.until('1 worker', 30_000)
+    const app = client()
+    await app.sendTask('math.add', [1, 2])
+    await app.close()
+    await pty.until(/✓ OK {6}math\.add/u)
+
+    pty.type('o')
+    await waitFor(() => existsSync(project.path('opened')), { what: 'the editor' })
+    await pty.until('●live')
+    pty.type('q')
+
+    expect(await pty.exitCode).toBe(0)
+    expect(readFileSync(project.path('opened'), 'utf8')).toBe(`+4 ${project.path('src/app.ts')}\n`)
+  }, 60_000)
+
   test('the broker may be said in the code: a child tells it, and its password is never shown', async () => {
     project.write(
       'src/app.ts',
@@ -185,3 +251,18 @@ describe('tq-tui in a terminal', () => {
     expect(await session.exitCode).toBe(0)
   }, 60_000)
 })
+
+/** Ids of the processes that work in a folder and have a word in their command line. */
+function pidsOf(folder: string, word: string): readonly string[] {
+  const all = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n')
+  return all
+    .filter((line) => line.includes(word))
+    .map((line) => line.trim().split(/\s/u)[0] ?? '')
+    .filter((pid) => {
+      try {
+        return readlinkSync(`/proc/${pid}/cwd`) === folder
+      } catch {
+        return false
+      }
+    })
+}

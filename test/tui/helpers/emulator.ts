@@ -30,6 +30,11 @@ export class Emulator {
     this.#terminal.resize(columns, rows)
   }
 
+  /** Whether the alternate screen is shown. */
+  isAlternate(): boolean {
+    return this.#terminal.buffer.active.type === 'alternate'
+  }
+
   /** Scrollback and screen, trimmed at the right and at the end. */
   text(): string {
     const buffer = this.#terminal.buffer.active
