@@ -1,81 +1,67 @@
-import { spawnSync } from 'node:child_process'
 import type { Instance } from 'ink'
 import { systemClock } from 'tq-runtime'
-import { ConsoleController } from './controller.ts'
+import { assemble, type ConsoleOptions } from './console-parts.ts'
 import type { Attached, Terminal } from './mount.tsx'
-import { findProject, type Project } from 'tq-runtime/loader'
-import { openProject } from './project-app.ts'
 import { withLightInk } from './repl/light-ink.ts'
 import { ReplPane } from './repl-pane.ts'
-import { ConsoleSession } from './session.ts'
-import { newState, Store } from './store.ts'
+import type { Store } from './store.ts'
+import { clipboard } from './ui/clipboard.ts'
 import { guard, stopJob } from './ui/guard.ts'
-import type { Look } from './ui/paint.ts'
-import { clean, own } from './ui/text.ts'
+import { Lending, runOnTerminal } from './ui/lend.ts'
 import { TaskPainter } from './views/tasks.ts'
 
-export interface ConsoleOptions {
-  readonly cwd: string
-  readonly app?: string | undefined
-  readonly broker?: string | undefined
-  readonly isReadOnly: boolean
-  /** On an embedded broker: start a worker where there is none. */
-  readonly startsWorker: boolean
-  readonly look: Look
-  readonly terminal?: Terminal | undefined
-  /** Given the log line by line; called when the console is up. */
-  readonly onReady?: ((note: ConsoleSession['note']) => void) | undefined
-}
-
 /** The console on a terminal, from the first frame to the restored terminal. Resolves with the exit code. */
-export async function runConsole(options: ConsoleOptions): Promise<number> {
-  const { look, terminal = { stdin: process.stdin, stdout: process.stdout } } = options
+export async function runConsole(
+  options: ConsoleOptions,
+  terminal: Terminal = { stdin: process.stdin, stdout: process.stdout },
+): Promise<number> {
+  const { look } = options
   const { stdout } = terminal
   const clock = systemClock
   const exit = Promise.withResolvers<number>()
+  const lending = new Lending()
   let attached: Attached | undefined
   // Ink exists only later; until then nothing of the terminal has been changed.
   const live: { ink?: Instance } = {}
-  const release = guard((code, message) => {
+  const leave = (code: number, message?: string): void => {
     live.ink?.unmount()
     if (message !== undefined) process.stderr.write(`${message}\n`)
     process.exit(code)
-  })
-  const size = { columns: stdout.columns, rows: stdout.rows }
-  const store = new Store(newState({ broker: own`…`, nowMs: clock.now(), size, isReadOnly: options.isReadOnly }))
-  let project: Promise<Project> | undefined
-  const session: ConsoleSession = new ConsoleSession(store, {
-    startsWorker: options.startsWorker && !options.isReadOnly,
-    open: async () => {
-      project ??= findProject(options)
-      const found = await project.catch((error: unknown) => {
-        project = undefined
-        throw error
-      })
-      if (found.problem !== undefined) session.note(own`tq-tui`, clean(found.problem))
-      return { app: openProject(found, loggerInto(session)), place: found.place }
-    },
-  })
-  const suspend = async (work: () => Promise<void>): Promise<void> => attached?.suspend(work)
-  const stop = async (): Promise<void> => {
-    if (process.platform !== 'win32') await suspend(stopJob)
   }
-  const controller: ConsoleController = new ConsoleController(store, {
-    commands: session,
-    look,
-    exit: exit.resolve,
-    suspend: stop,
-    redraw: () => suspend(() => Promise.resolve()),
-    copy: (text) => attached?.write(clipboard(text)),
-    openRepl: () =>
-      new ReplPane({
-        start: { app: options.app, cwd: options.cwd, loadApp: true, eager: false, worker: 'later' },
-        colours: look.colour,
-        size: () => ({ columns: stdout.columns, rows: stdout.rows }),
-        suspend: stop,
-        page: (text) => suspend(() => page(text)),
-        onLeft: () => controller.leaveRepl(),
-      }),
+  const release = guard(leave, () => lending.isLent)
+  const lend = (work: () => Promise<void>): Promise<void> =>
+    lending.during(async () => {
+      let failure: { readonly error: unknown } | undefined
+      await attached?.suspend(() =>
+        work().catch((error: unknown) => {
+          failure = { error }
+        }),
+      )
+      if (failure !== undefined) throw failure.error
+    })
+  const suspend = async (): Promise<void> => {
+    if (process.platform !== 'win32') await lend(stopJob)
+  }
+  const size = (): { columns: number; rows: number } => ({ columns: stdout.columns, rows: stdout.rows })
+  const { store, session, controller, close } = assemble({
+    ...options,
+    size: size(),
+    terminal: {
+      exit: exit.resolve,
+      suspend,
+      lend,
+      redraw: () => lend(() => Promise.resolve()),
+      copy: (text) => attached?.write(clipboard(text)),
+      openRepl: () =>
+        new ReplPane({
+          start: { app: options.app, cwd: options.cwd, loadApp: true, eager: false, worker: 'later' },
+          colours: look.colour,
+          size,
+          suspend,
+          page: (text) => lend(() => runOnTerminal(pager(), text)),
+          onLeft: () => controller.leaveRepl(),
+        }),
+    },
   })
   // Side by side: the broker is looked for while Ink is loaded.
   const started = session.start()
@@ -91,17 +77,17 @@ export async function runConsole(options: ConsoleOptions): Promise<number> {
     },
     onFrame: (ms) => {
       frameMs = frameMs * 0.9 + ms * 0.1
-      session.intervalMs = Math.max(100, Math.min(500, 20 * frameMs))
+      session.batches.intervalMs = Math.max(100, Math.min(500, 20 * frameMs))
     },
   })
   live.ink = ink
   const tick = clock.interval(1000, () => tickIfSeen(store, clock.now()))
-  void started.then(() => options.onReady?.((command, answer, kind) => session.note(command, answer, kind)))
+  void started.then(() => options.onReady?.(session.log.note))
   const code = await exit.promise
   tick.cancel()
   ink.unmount()
   await ink.waitUntilExit()
-  await Promise.all([session.close(), controller.close()])
+  await close()
   release()
   return code
 }
@@ -122,31 +108,7 @@ function tickIfSeen(store: Store, nowMs: number): void {
   if (isYoung || connection.state !== 'live' || nowMs - shownMs >= 10_000) store.dispatch({ on: 'tick', nowMs })
 }
 
-type Note = Pick<ConsoleSession, 'note'>
-
-/** What the runtime logs is a line of the command log: on stderr it would spoil the screen. */
-function loggerInto(session: Note): {
-  debug(): void
-  info(): void
-  warn(message: string): void
-  error(message: string): void
-} {
-  return {
-    debug: () => undefined,
-    info: () => undefined,
-    warn: (message) => session.note(own`tq-tui`, clean(message), { failed: true }),
-    error: (message) => session.note(own`tq-tui`, clean(message), { failed: true }),
-  }
-}
-
-const largestClipboard = 74_000
-
-function clipboard(text: string): string {
-  return `\u001b]52;c;${Buffer.from(text.slice(0, largestClipboard)).toString('base64')}\u0007`
-}
-
-function page(text: string): Promise<void> {
+function pager(): readonly [string, ...string[]] {
   const [command = 'less', ...parameters] = (process.env['PAGER'] ?? 'less -R').split(' ')
-  spawnSync(command, parameters, { input: text, stdio: ['pipe', 'inherit', 'inherit'] })
-  return Promise.resolve()
+  return [command, ...parameters]
 }

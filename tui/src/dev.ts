@@ -1,97 +1,83 @@
-import { type FSWatcher, watch } from 'node:fs'
-import { dirname, sep } from 'node:path'
-import { type EphemeralWorker, findProject, projectFolder, startEphemeralWorker } from 'tq-runtime/loader'
-import { type ConsoleOptions, runConsole } from './console.ts'
-import type { ConsoleSession } from './session.ts'
-import { type Clean, clean, own } from './ui/text.ts'
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
+import { constants } from 'node:os'
+import { findProject, type ProjectOptions } from 'tq-runtime/loader'
+import { DevWorker, type DevNote } from './dev-worker.ts'
 
-type Note = ConsoleSession['note']
+/** What a console under `tq-tui dev` is sent by its parent. */
+export interface DevMessage {
+  readonly note: DevNote
+}
 
-/** `tq-tui dev`: a worker that is started anew when a file of the project changes, and the console, as one process tree. */
-export async function runDev(options: Omit<ConsoleOptions, 'startsWorker' | 'onReady'>): Promise<number> {
-  const { place } = await findProject(options)
+export interface DevOptions extends ProjectOptions {
+  /** Flags of the console, as they were given. */
+  readonly argv: readonly string[]
+}
+
+/**
+ * `tq-tui dev`: a worker that is started anew when a file of the project changes, and the console, as one process tree. The console is
+ * a child: when something kills it, there is somebody left to put the terminal right. Resolves with the exit code.
+ */
+export async function runDev({ argv, ...project }: DevOptions): Promise<number> {
+  const { place } = await findProject(project)
   if (place === undefined) {
     process.stderr.write('No tq app was found here. Name it with -A path/to/app.ts, or use --cwd.\n')
     return 1
   }
-  let worker: DevWorker | undefined
-  try {
-    return await runConsole({
-      ...options,
-      startsWorker: false,
-      onReady: (note) => {
-        worker = new DevWorker(place.file, note)
-      },
+  const terminal = savedTerminal()
+  const screen = fork(process.argv[1] ?? '', ['console', '--under-dev', '--no-worker', ...argv], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  })
+  const tell = notesTo(screen)
+  const worker = new DevWorker(place.file, tell)
+  // What the terminal sends goes to both, and the console decides; what is sent to this process alone is handed on.
+  const ignored = (['SIGINT', 'SIGQUIT'] as const).map((signal) => onSignal(signal, () => undefined))
+  const passed = (['SIGTERM', 'SIGHUP'] as const).map((signal) => onSignal(signal, () => screen.kill(signal)))
+  const code = await new Promise<number>((resolve, reject) => {
+    screen.once('error', reject)
+    screen.once('exit', (given, signal) => {
+      if (signal === null) return resolve(given ?? 1)
+      terminal.restore()
+      process.stderr.write(`The console was ended by ${signal}.\n`)
+      resolve(128 + constants.signals[signal])
     })
-  } finally {
-    await worker?.stop()
+  })
+  await worker.stop()
+  for (const undo of [...ignored, ...passed]) undo()
+  return code
+}
+
+/** Notes wait until the console hears. */
+function notesTo(screen: ChildProcess): (note: DevNote) => void {
+  let waiting: DevNote[] | undefined = []
+  const send = (note: DevNote): void => {
+    const message: DevMessage = { note }
+    if (screen.connected) screen.send(message, () => undefined)
+  }
+  screen.once('message', () => {
+    for (const note of waiting ?? []) send(note)
+    waiting = undefined
+  })
+  return (note) => {
+    if (waiting === undefined) send(note)
+    else waiting.push(note)
   }
 }
 
-const settleMs = 200
-const patienceMs = 5000
-const ignored = /(?:^|[\\/])(?:node_modules|\.git|\.tq|dist|coverage)(?:[\\/]|$)/u
-const relevant = /(?:\.[cm]?[jt]sx?|\.json|\.env)$/u
+function onSignal(signal: NodeJS.Signals, handler: () => void): () => void {
+  process.on(signal, handler)
+  return () => process.off(signal, handler)
+}
 
-/** One worker at a time. The old one finishes what it runs; the new one starts when it is gone, so that no two codes mix. */
-class DevWorker {
-  readonly #file: string
-  readonly #folder: string
-  readonly #note: Note
-  readonly #watcher: FSWatcher
-  #worker: EphemeralWorker | undefined
-  #timer: NodeJS.Timeout | undefined
-  #turn: Promise<void>
-  #isStopping = false
-
-  constructor(file: string, note: Note) {
-    this.#file = file
-    this.#note = note
-    this.#folder = projectFolder(dirname(file))
-    this.#turn = this.#start(own`tq worker`)
-    this.#watcher = watch(this.#folder, { recursive: true }, (_, name) => {
-      if (name !== null && relevant.test(name) && !ignored.test(name)) this.#changed(name.split(sep).join('/'))
-    })
-    this.#watcher.on('error', (error) =>
-      note(own`tq-tui dev`, clean(`Files are no longer watched: ${error.message}`), { failed: true }),
-    )
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    clearTimeout(this.#timer)
-    this.#watcher.close()
-    await this.#turn
-    // It ends with this process, too: nobody waits for ever for a long task.
-    await Promise.race([this.#worker?.stop(), new Promise((resolve) => setTimeout(resolve, patienceMs).unref())])
-  }
-
-  #changed(name: string): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      this.#turn = this.#turn.then(() => this.#restart(name))
-    }, settleMs)
-  }
-
-  async #restart(name: string): Promise<void> {
-    if (this.#isStopping) return
-    const old = this.#worker
-    this.#worker = undefined
-    await old?.stop()
-    await this.#start(own`tq worker  (${clean(name)} changed)`)
-  }
-
-  async #start(command: Clean): Promise<void> {
-    if (this.#isStopping) return
-    try {
-      this.#worker = await startEphemeralWorker(this.#file, {
-        cwd: this.#folder,
-        stays: true,
-        onWarning: (text) => this.#note(own`worker`, clean(text.trim()), { failed: true, quiet: true }),
-      })
-      this.#note(command, own`${clean(this.#worker.hostname)} is ready`)
-    } catch (error) {
-      this.#note(command, clean(error instanceof Error ? error.message : String(error)), { failed: true })
-    }
+/** The modes of the terminal as they are now; `restore` also leaves the alternate screen and shows the cursor. */
+function savedTerminal(): { readonly restore: () => void } {
+  const canAsk = process.stdin.isTTY && process.platform !== 'win32'
+  const stty = (...args: string[]): string =>
+    String(spawnSync('stty', args, { stdio: ['inherit', 'pipe', 'ignore'], encoding: 'utf8' }).stdout ?? '').trim()
+  const modes = canAsk ? stty('-g') : ''
+  return {
+    restore: () => {
+      if (modes !== '') stty(modes)
+      if (process.stdout.isTTY) process.stdout.write('\u001b[?1049l\u001b[?25h\u001b[?2004l\u001b[0m')
+    },
   }
 }

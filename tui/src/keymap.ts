@@ -28,6 +28,7 @@ export type Intent =
   | 'filter'
   | 'help'
   | 'sort'
+  | 'columns'
   | 'wrap'
   | 'freeze'
   | 'mark'
@@ -35,8 +36,9 @@ export type Intent =
   | 'reconnect'
   | 'suspend'
   | 'traceback'
+  | 'openSource'
   | 'copyId'
-  | 'copyCli'
+  | 'copyAs'
   | 'inspect'
   | 'retry'
   | 'editRetry'
@@ -44,7 +46,13 @@ export type Intent =
   | 'terminate'
   | 'grow'
   | 'shrink'
+  | 'autoscale'
+  | 'addQueue'
+  | 'dropQueue'
+  | 'rateLimit'
+  | 'timeLimit'
   | 'shutdown'
+  | 'coldShutdown'
 
 /** Where a binding holds: in every view but the REPL, or in lists of one kind only. */
 export type Place = 'anywhere' | 'task' | 'worker'
@@ -69,11 +77,11 @@ function change(place: Place, intent: Intent, keys: string, does: string, hint?:
   return { ...bind(place, intent, keys, does, hint), changes: true }
 }
 
-/**
- * Every key of the console: what handles keys, what prints the help and the footer. What changes the world is a capital or + -;
- * G and Y only move or copy.
- */
-export const bindings: readonly Binding[] = [
+/** Every key of the console: what handles keys, what prints the help and the footer. */
+export type Keymap = readonly Binding[]
+
+/** The keys unless a keymap file says otherwise. What changes the world is a capital or + -; G, N and Y only move or copy. */
+export const defaultKeymap: Keymap = [
   bind('anywhere', 'down', 'j down n', 'next row'),
   bind('anywhere', 'up', 'k up N', 'previous row'),
   bind('anywhere', 'first', 'g home', 'first row, and follow what is new'),
@@ -85,7 +93,7 @@ export const bindings: readonly Binding[] = [
   bind('anywhere', 'paneLeft', 'h left', 'to the list'),
   bind('anywhere', 'paneRight', 'l right', 'to the detail'),
   bind('anywhere', 'paneNext', 'tab shift-tab', 'other pane'),
-  bind('anywhere', 'enter', 'enter', 'into the detail'),
+  bind('anywhere', 'enter', 'enter', 'into the detail; of a task with all that is stored'),
   bind('anywhere', 'back', 'escape', 'back; clears marks and filter'),
   bind('anywhere', 'quitOrBack', 'q', 'back, and quit from a list', 'quit'),
   bind('anywhere', 'quit', 'ctrl-c', 'quit at once'),
@@ -100,6 +108,7 @@ export const bindings: readonly Binding[] = [
   bind('anywhere', 'filter', '/', 'filter: word  state:FAILURE  name:mail.*  age:<1h  -word'),
   bind('anywhere', 'help', '?', 'this help'),
   bind('anywhere', 'sort', 's', 'sort by the next column'),
+  bind('anywhere', 'columns', 'c', 'choose the columns of tasks'),
   bind('anywhere', 'wrap', 'w', 'wrap long values', 'wrap'),
   bind('anywhere', 'freeze', 'p', 'freeze the list; again: go on', 'freeze'),
   bind('anywhere', 'redraw', 'ctrl-l', 'draw again'),
@@ -109,20 +118,29 @@ export const bindings: readonly Binding[] = [
   change('task', 'editRetry', 'E', 'send again with other arguments', 'edit'),
   change('task', 'revoke', 'X', 'revoke: do not run (marked ones: all)', 'revoke'),
   change('task', 'terminate', 'K', 'revoke, and end it where it runs', 'terminate'),
-  bind('task', 'traceback', 't', 'traceback', 'traceback'),
+  bind('task', 'traceback', 't', 'traceback; again: with the frames of libraries', 'traceback'),
+  bind('task', 'openSource', 'o', 'open the definition in $EDITOR; in the detail: what failed', 'source'),
   bind('task', 'mark', 'space', 'mark', 'mark'),
   bind('task', 'copyId', 'y', 'copy the id', 'copy id'),
-  bind('task', 'copyCli', 'Y', 'copy as a tq call line'),
+  bind('task', 'copyAs', 'Y', 'copy the call as code or as a command line'),
+  change('task', 'rateLimit', 'L', 'limit how often a task runs, on every worker'),
+  change('task', 'timeLimit', 'T', 'time limits of a task, on every worker'),
   bind('worker', 'inspect', 'i', 'ping and ask what it is doing', 'inspect'),
-  change('worker', 'grow', '+', 'pool: one more'),
-  change('worker', 'shrink', '-', 'pool: one less'),
   change('worker', 'shutdown', 'S', 'warm shutdown: finish what runs, then end', 'shutdown'),
+  change('worker', 'grow', '+', 'pool: one more', 'grow'),
+  change('worker', 'shrink', '-', 'pool: one less', 'shrink'),
+  change('worker', 'autoscale', 'A', 'pool: between a least and a largest size', 'autoscale'),
+  change('worker', 'addQueue', 'Q', 'consume one more queue', 'add queue'),
+  change('worker', 'dropQueue', 'D', 'no longer consume a queue', 'drop queue'),
+  change('worker', 'rateLimit', 'L', 'limit how often a task runs here'),
+  change('worker', 'timeLimit', 'T', 'time limits of a task here'),
+  change('worker', 'coldShutdown', 'K', 'cold shutdown: end at once; its name must be typed'),
 ]
 
 /** The binding of a key in a place. */
-export function bindingOf(press: KeyPress, place: Place): Binding | undefined {
+export function bindingOf(press: KeyPress, place: Place, keymap: Keymap = defaultKeymap): Binding | undefined {
   const key = keyName(press)
-  return bindings.find((one) => one.keys.includes(key) && (one.place === 'anywhere' || one.place === place))
+  return keymap.find((one) => one.keys.includes(key) && (one.place === 'anywhere' || one.place === place))
 }
 
 /** `j`, `ctrl-d`, `shift-tab`, `space`, `pageDown`. */
@@ -132,8 +150,42 @@ export function keyName({ input, name, ctrl, shift }: KeyPress): string {
   return ctrl ? `ctrl-${input}` : input
 }
 
+const keyNames: Readonly<Record<string, string>> = {
+  space: 'Space',
+  enter: 'Enter',
+  escape: 'Esc',
+  tab: 'Tab',
+  'shift-tab': 'Shift-Tab',
+  backspace: 'Backspace',
+  delete: 'Del',
+  pageDown: 'PgDn',
+  pageUp: 'PgUp',
+  up: 'Up',
+  down: 'Down',
+  left: 'Left',
+  right: 'Right',
+  home: 'Home',
+  end: 'End',
+}
+
+/** `Ctrl-D`, `Space`, `PgDn`, `j`. */
+export function keyLabel(key: string): string {
+  return keyNames[key] ?? (key.startsWith('ctrl-') ? `Ctrl-${key.slice(5).toUpperCase()}` : key)
+}
+
+/** The first key of an intent as it is shown, e.g. in `Ctrl-R tries now`. */
+export function labelOf(intent: Intent, keymap: Keymap): string {
+  return keyLabel(keymap.find((one) => one.intent === intent)?.keys[0] ?? '')
+}
+
+/** Whether a text can be a key: `ctrl-x`, a name such as `pageDown`, or one character. */
+export function isKey(text: string): boolean {
+  if (Object.hasOwn(keyNames, text) || /^ctrl-[a-z\\\]^_]$/u.test(text)) return true
+  return text !== ' ' && Array.from(new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text)).length === 1
+}
+
 /** Keys that two bindings of one place both want, as sentences; empty when all is well. */
-export function conflictsOf(all: readonly Binding[]): readonly string[] {
+export function conflictsOf(all: Keymap): readonly string[] {
   const taken = new Map<string, Binding>()
   const found: string[] = []
   const places: readonly Place[] = ['task', 'worker']

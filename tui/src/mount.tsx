@@ -1,5 +1,6 @@
 import { type Instance, render, useApp, useStdout } from 'ink'
 import { type ReactNode, useEffect } from 'react'
+import { guardPastes } from './ui/paste-guard.ts'
 import { ConsoleView, type ConsoleViewProps } from './views/console-view.tsx'
 
 export interface Terminal {
@@ -30,7 +31,7 @@ export function mount({ stdin, stdout }: Terminal, options: MountOptions): Insta
     </Attach>,
     // `interactive` is said by us: Ink would take any CI in the environment for a pipe.
     {
-      stdin,
+      stdin: guardPastes(stdin),
       stdout,
       interactive: true,
       alternateScreen: true,

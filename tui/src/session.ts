@@ -1,21 +1,14 @@
 import type { Clock, Tq } from 'tq-runtime'
 import { systemClock } from 'tq-runtime'
 import { type AppPlace, type EphemeralWorker, projectFolder, startEphemeralWorker } from 'tq-runtime/loader'
-import {
-  type CallArguments,
-  eventHistory,
-  type InspectAnswer,
-  isAlive,
-  readCallRepr,
-  type Refusal,
-  subscribeEvents,
-  type TaskView,
-  type Transport,
-  type WorkerEvent,
-} from 'tq-runtime/monitor'
+import { eventHistory, isAlive, subscribeEvents, type Transport, type WorkerEvent } from 'tq-runtime/monitor'
 import { dirname } from 'node:path'
+import { answerMs, answersOf, CommandLog, isRefusal, messageOf } from './command-log.ts'
+import { EventBatches } from './event-batches.ts'
 import type { Store } from './store.ts'
+import { TaskCommands } from './task-commands.ts'
 import { type Clean, clean, own } from './ui/text.ts'
+import { WorkerCommands } from './worker-commands.ts'
 
 export interface SessionOptions {
   /** Makes the app that speaks to the broker; called again by every attempt to connect. */
@@ -25,15 +18,8 @@ export interface SessionOptions {
   readonly clock?: Clock | undefined
 }
 
-export interface NoteKind {
-  readonly failed?: boolean | undefined
-  readonly quiet?: boolean | undefined
-}
-
-const largestBacklog = 100_000
 const pollMs = 2000
 const longestPauseMs = 15_000
-const answerMs = 1500
 
 /** Everything that the console does to the world: it follows the events of one broker and sends commands. What comes of it goes into the store. */
 export class ConsoleSession {
@@ -46,19 +32,22 @@ export class ConsoleSession {
   #app: Tq | undefined
   #place: AppPlace | undefined
   #worker: Promise<EphemeralWorker> | undefined
-  #lastLog = 0
-  #waiting: WorkerEvent[] = []
-  #dropped = 0
-  #flushing = false
-  #flushedMs = 0
   readonly #asked = new Set<string>()
-  /** Least time between two batches of events; the screen makes it longer when a frame is expensive. */
-  intervalMs = 100
+  readonly log: CommandLog
+  readonly tasks: TaskCommands
+  readonly workers: WorkerCommands
+  readonly batches: EventBatches
 
   constructor(store: Store, options: SessionOptions) {
     this.#store = store
     this.#options = options
     this.#clock = options.clock ?? systemClock
+    const app = (): Tq | undefined => this.#app
+    this.log = new CommandLog(store, this.#clock, app)
+    this.tasks = new TaskCommands(store, this.log, app)
+    const onResized = (hostname: string): void => void this.#asked.delete(hostname)
+    this.workers = new WorkerCommands({ store, log: this.log, clock: this.#clock, onResized })
+    this.batches = new EventBatches({ clock: this.#clock, onBatch: (events, dropped) => this.#take(events, dropped) })
   }
 
   /** Connects, and again whenever that fails, until `close`. Resolves when the first attempt has an outcome. */
@@ -76,6 +65,7 @@ export class ConsoleSession {
   /** Idempotent. A worker that was started for the console ends with this process, once it has finished what it runs. */
   async close(): Promise<void> {
     this.#closed.abort()
+    this.batches.close()
     this.#again.abort()
     await this.#running
   }
@@ -126,9 +116,9 @@ export class ConsoleSession {
         this.#background(this.#meetWorkers(app))
       } else if (state === 'lost') this.#lost(cause, undefined)
     })
-    const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    const ended = aborted(signal)
     // Listening first, so that nothing falls between the past and the present; what is seen twice counts once.
-    const listening = await subscribeEvents(transport, (events) => this.#hear(events))
+    const listening = await subscribeEvents(transport, (events) => this.batches.hear(events))
     await transport.announce({ name: 'tq-tui', kind: 'monitor', queues: [] })
     this.#live(broker)
     const past = await eventHistory(transport)
@@ -152,25 +142,7 @@ export class ConsoleSession {
 
   // --- events ---------------------------------------------------------------------------------------------------------
 
-  #hear(events: readonly WorkerEvent[]): void {
-    for (const event of events) this.#waiting.push(event)
-    const over = this.#waiting.length - largestBacklog
-    if (over > 0) this.#dropped += this.#waiting.splice(0, over).length
-    if (this.#flushing) return
-    this.#flushing = true
-    const restMs = this.#flushedMs + this.intervalMs - this.#clock.monotonic()
-    if (restMs <= 0) setImmediate(() => this.#flush())
-    else this.#clock.timer(restMs, () => this.#flush(), { ref: true })
-  }
-
-  #flush(): void {
-    this.#flushing = false
-    this.#flushedMs = this.#clock.monotonic()
-    const events = this.#waiting
-    const dropped = this.#dropped
-    this.#waiting = []
-    this.#dropped = 0
-    if (this.#closed.signal.aborted) return
+  #take(events: readonly WorkerEvent[], dropped: number): void {
     this.#store.dispatch({ on: 'events', events, nowMs: this.#clock.now(), dropped })
     const app = this.#app
     if (app === undefined) return
@@ -195,13 +167,16 @@ export class ConsoleSession {
     const destination = isFirst && fresh.length === 0 ? undefined : fresh
     if (destination?.length === 0) return
     if (!app.connections.embedded) {
+      // Who is there is known at once, not at the next beat.
+      if (isFirst) await app.control.heartbeat()
       const command = clean(
         `tq control enable_events${destination === undefined ? '' : ` -d ${destination.join(',')}`}`,
       )
-      await this.#logged(command, async () => {
+      const enabled = async (): Promise<Clean> => {
         const replies = await app.control.enableEvents({ destination, timeoutMs: answerMs })
-        return answersOf(replies, ({ ok }) => ok)
-      })
+        return Object.keys(replies).length === 0 ? own`no worker answered` : answersOf(replies, ({ ok }) => ok)
+      }
+      await this.log.run(command, enabled, { quiet: true })
     }
     const stats = await app.control.inspect('stats', { destination, timeoutMs: answerMs })
     const slots = new Map<string, number>()
@@ -229,10 +204,10 @@ export class ConsoleSession {
     const transport: Transport = await app.connections.transport()
     const { consumers } = await transport.queueInfo(app.settings.taskDefaultQueue)
     if (consumers !== 0 || this.#worker || this.#closed.signal.aborted) return
-    await this.#logged(own`tq worker --ephemeral`, async () => {
+    await this.log.run(own`tq worker --ephemeral`, async () => {
       const starting = startEphemeralWorker(place.file, {
         cwd: projectFolder(dirname(place.file)),
-        onWarning: (text) => this.note(own`worker`, clean(text.trim()), { failed: true, quiet: true }),
+        onWarning: (text) => this.log.note(own`worker`, clean(text.trim()), { failed: true, quiet: true }),
         onEnd: () => {
           this.#worker = undefined
         },
@@ -245,116 +220,11 @@ export class ConsoleSession {
     })
   }
 
-  // --- commands -------------------------------------------------------------------------------------------------------
-
-  async revoke(ids: readonly string[], options: { readonly terminate: boolean }): Promise<void> {
-    const flag = options.terminate ? '--terminate ' : ''
-    await this.#logged(clean(`tq control revoke ${flag}${ids.join(' ')}`), async (app) => {
-      await app.control.revoke(ids, options)
-      return own`sent for ${ids.length} ${clean(ids.length === 1 ? 'task' : 'tasks')}`
-    })
-  }
-
-  /** Each task sent again under a new id; with `call` the one task with other arguments. */
-  async retry(tasks: readonly TaskView[], call?: CallArguments): Promise<void> {
-    for (const task of tasks) {
-      const queue = task.queue === undefined ? '' : ` --queue ${task.queue}`
-      const kwargs = task.kwargs === '' || task.kwargs === '{}' ? '' : ` ${task.kwargs}`
-      const shown = call === undefined ? `${task.args}${kwargs}` : JSON.stringify(call.args)
-      await this.#logged(clean(`tq call ${task.name} ${shown}${queue}`), async (app) => {
-        if (task.name === '') throw new Error('Its name is not known: the event that tells it was not seen.')
-        const { args, kwargs: named } = call ?? (await this.#callOf(app, task))
-        const options = task.queue === undefined ? {} : { queue: task.queue }
-        const result = await app.sendTask(task.name, args, named, options)
-        return clean(`retry of ${task.uuid.slice(-8)}: ${result.id}`)
-      })
-    }
-  }
-
-  /** The stored arguments where results hold them (resultExtended), else what the event shows, if that can be read back. */
-  async #callOf(app: Tq, task: TaskView): Promise<CallArguments> {
-    const backend = await app.connections.backend().catch(() => undefined)
-    const [meta] = (await backend?.fetch([task.uuid]).catch(() => [])) ?? []
-    if (meta?.args !== undefined) return { args: meta.args, kwargs: meta.kwargs ?? {} }
-    return readCallRepr(task.args, task.kwargs)
-  }
-
-  async shutdown(hostname: string): Promise<void> {
-    await this.#logged(clean(`tq control shutdown -d ${hostname}`), async (app) => {
-      await app.control.shutdown({ destination: [hostname] })
-      return own`sent: it finishes what runs, then ends`
-    })
-  }
-
-  async resizePool(hostname: string, by: 1 | -1): Promise<void> {
-    const command = by > 0 ? 'pool_grow' : 'pool_shrink'
-    await this.#logged(clean(`tq control ${command} 1 -d ${hostname}`), async (app) => {
-      const options = { destination: [hostname], timeoutMs: answerMs }
-      const replies = by > 0 ? await app.control.poolGrow(1, options) : await app.control.poolShrink(1, options)
-      const answer = answersOf(replies, ({ ok }) => ok)
-      this.#asked.delete(hostname)
-      return answer
-    })
-  }
-
-  /** Pings the worker and asks what it is doing; the answers become its detail. */
-  async inspect(hostname: string): Promise<void> {
-    await this.#logged(clean(`tq inspect -d ${hostname}`), async (app) => {
-      const options = { destination: [hostname], timeoutMs: answerMs }
-      const started = this.#clock.monotonic()
-      const pong = await app.control.ping(options)
-      const ms = Math.round(this.#clock.monotonic() - started)
-      if (pong[hostname] === undefined) throw new Error(`${hostname} did not answer within ${answerMs / 1000} s.`)
-      const [stats, queues, active, reserved, scheduled, registered, revoked] = await Promise.all([
-        app.control.inspect('stats', options),
-        app.control.inspect('activeQueues', options),
-        app.control.inspect('active', options),
-        app.control.inspect('reserved', options),
-        app.control.inspect('scheduled', options),
-        app.control.inspect('registered', options),
-        app.control.inspect('revoked', options),
-      ])
-      const lines = [
-        clean(`pong in ${ms} ms`),
-        ...told('', stats[hostname], statsLines),
-        ...told('queues', queues[hostname], (list) => [list.map(({ name }) => name).join(', ')]),
-        ...told('active', active[hostname], (list) => list.map(taskLine)),
-        ...told('reserved', reserved[hostname], (list) => list.map(taskLine)),
-        ...told('scheduled', scheduled[hostname], (list) =>
-          list.map(({ eta, request }) => `${eta} ${taskLine(request)}`),
-        ),
-        ...told('registered', registered[hostname], (list) => [`${list.length} tasks`, ...list]),
-        ...told('revoked', revoked[hostname], (list) => [`${list.length}`]),
-      ]
-      this.#store.dispatch({ on: 'inspected', worker: hostname, inspected: { atMs: this.#clock.now(), lines } })
-      return clean(`pong in ${ms} ms`)
-    })
-  }
-
-  /** A line for the command log that is no command; a `quiet` one stands only there. */
-  note(command: Clean, answer: Clean, { failed = false, quiet = false }: NoteKind = {}): void {
-    const entry = { id: ++this.#lastLog, atMs: this.#clock.now(), command, answer, failed, quiet }
-    this.#store.dispatch({ on: 'log', entry })
-  }
-
-  async #logged(command: Clean, work: (app: Tq) => Promise<Clean>): Promise<void> {
-    const entry = { id: ++this.#lastLog, atMs: this.#clock.now(), command }
-    this.#store.dispatch({ on: 'log', entry })
-    try {
-      const app = this.#app
-      if (app === undefined) throw new Error('There is no connection to the broker.')
-      const answer = await work(app)
-      this.#store.dispatch({ on: 'log', entry: { ...entry, answer } })
-    } catch (error) {
-      this.#store.dispatch({ on: 'log', entry: { ...entry, answer: messageOf(error), failed: true } })
-    }
-  }
-
   /** Work that nobody waits for; a lost connection is told by the transport. */
   #background(work: Promise<void>): void {
     work.catch((error: unknown) => {
       if (this.#closed.signal.aborted || this.#store.get().connection.state !== 'live') return
-      this.note(own`tq-tui`, messageOf(error), { failed: true })
+      this.log.note(own`tq-tui`, messageOf(error), { failed: true })
     })
   }
 
@@ -372,47 +242,8 @@ export class ConsoleSession {
   }
 }
 
-function messageOf(error: unknown): Clean {
-  return clean(error instanceof Error ? error.message : String(error))
-}
-
-function isRefusal(value: object | string): value is Refusal {
-  return typeof value === 'object' && 'error' in value && !('pool' in value)
-}
-
-/** `w1@box: pool will grow`, or that nobody answered. Throws where one refused. */
-function answersOf<T extends object>(
-  replies: Readonly<Record<string, T | Refusal>>,
-  text: (value: T) => string,
-): Clean {
-  const all = Object.entries(replies).map(([hostname, one]) => `${hostname}: ${isRefusal(one) ? one.error : text(one)}`)
-  if (all.length === 0) throw new Error(`Nobody answered within ${answerMs / 1000} s.`)
-  if (Object.values(replies).some(isRefusal)) throw new Error(all.join('; '))
-  return clean(all.join('; '))
-}
-
-/** Lines of one answer under its title; nothing where there is none. */
-function told<T extends object>(
-  title: string,
-  answer: T | Refusal | undefined,
-  lines: (value: T) => readonly string[],
-): readonly Clean[] {
-  if (answer === undefined) return []
-  const told_ = isRefusal(answer) ? [answer.error] : lines(answer)
-  if (title === '') return told_.map(clean)
-  const [first = 'none', ...rest] = told_.slice(0, 200)
-  return [clean(`${title.padEnd(11)}${first}`), ...rest.map((line) => clean(`${' '.repeat(11)}${line}`))]
-}
-
-function statsLines({ pool, prefetchCount, uptime, broker }: InspectAnswer['stats']): readonly string[] {
-  return [
-    `pool       ${pool.implementation}, ${pool.maxConcurrency} at once`,
-    `prefetch   ${prefetchCount}`,
-    `up         ${Math.floor(uptime)} s`,
-    `broker     ${broker.transport} ${broker.hostname}${broker.port === undefined ? '' : `:${broker.port}`}`,
-  ]
-}
-
-function taskLine({ id, name, args }: InspectAnswer['active'][number]): string {
-  return `${name} ${id} ${typeof args === 'string' ? args : JSON.stringify(args)}`
+/** Resolves when the signal aborts, at once if it has. */
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -1,17 +1,17 @@
-import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { types } from 'node:util'
+import { asCli, taskCall } from './as-cli.ts'
 import { complete } from './complete.ts'
+import { describe } from './describe.ts'
+import { EngineWorker } from './engine-worker.ts'
 import { type Evaluated, Evaluator } from './evaluator.ts'
 import { type Followed, follow, isFollowable, type ReplApp } from './follow.ts'
-import { shortWorker } from './notes.ts'
-import { printError, printPreview, printValue, printWhole } from './print.ts'
+import { foreignFolders, nearestPackage } from './folders.ts'
+import { previewOf } from './preview.ts'
+import { printError, printValue, printWhole } from './print.ts'
 import { projectModules, type ProjectModules } from './project.ts'
 import type { Answers, Counts, EngineEvent, EvalAnswer, EvalError, Ready, Request, StartOptions } from './protocol.ts'
-import { isSignificant, scan } from './scan.ts'
-import { bindGlobals, describeTask, isTask, taskLine, taskLines } from './scope.ts'
-import { swapDeclaration, translate } from './translate.ts'
+import { runInput } from './run-input.ts'
+import { bindGlobals, taskLines } from './scope.ts'
+import { translate } from './translate.ts'
 
 export interface EnginePorts {
   readonly send: (message: EngineEvent | { readonly id: number }) => void
@@ -44,7 +44,7 @@ export class Engine {
   #started: Promise<Ready> | undefined
   #loaded: LoadedApp | undefined
   #bound: readonly string[] = []
-  #worker: Promise<string | undefined> | undefined
+  readonly #worker: EngineWorker
   #inputs = 0
   #lastValue: unknown
   #lastError: unknown
@@ -54,6 +54,7 @@ export class Engine {
 
   constructor(ports: EnginePorts) {
     this.#ports = ports
+    this.#worker = new EngineWorker(() => this.#loaded?.app, ports.send)
   }
 
   /** To be called when the process exits, for whatever reason. */
@@ -98,23 +99,29 @@ export class Engine {
       case 'eval':
         return this.#evaluate(request)
       case 'preview':
-        return { text: await this.#preview(request.code, request.width) }
+        return { text: await previewOf(this.#evaluator, request.code, request.width) }
       case 'complete':
         return complete(this.#evaluator, request.code, request.at, this.#bound)
       case 'describe':
-        return { text: await this.#describe(request.name) }
+        return {
+          text: await describe(request.name, {
+            evaluator: this.#evaluator,
+            tasks: this.#tasks(),
+            projectFolder: this.#projectFolder,
+          }),
+        }
       case 'tasks':
         return { tasks: this.#tasks() }
       case 'eager':
-        return this.#setEager(request.on)
+        return this.#worker.setEager(request.on)
       case 'worker':
-        return this.#askWorker()
+        return this.#worker.ask()
       case 'full':
         return { text: printWhole(this.#lastValue, request.colours) }
       case 'trace':
         return { text: this.#lastError === undefined ? 'No error yet.' : this.#errorText(this.#lastError, true) }
       case 'asCli':
-        return this.#asCli()
+        return asCli(this.#lastCall, this.#evaluator)
       case 'close':
         await this.#loaded?.app.close().catch(() => undefined)
         return {}
@@ -137,7 +144,7 @@ export class Engine {
     const app = this.#loaded?.app
     if (app !== undefined && options.eager) app.eager = true
     if (app !== undefined && !options.eager && options.worker === 'now')
-      setTimeout(() => void this.#seeToWorker(), promptFirstMs)
+      setTimeout(() => void this.#worker.see(), promptFirstMs)
     return {
       app: app?.main,
       file: this.#loaded?.file,
@@ -177,29 +184,6 @@ export class Engine {
     this.#bound = bindGlobals({ ...loaded.exports, app: loaded.app })
   }
 
-  #seeToWorker(): Promise<string | undefined> {
-    const app = this.#loaded?.app
-    if (app === undefined || app.eager) return Promise.resolve(undefined)
-    this.#worker ??= app.ensureWorker().then(
-      ({ started, hostname }) => {
-        // A worker that somebody else started is there, but not known by name.
-        const name = hostname === undefined ? '' : `worker ${shortWorker(hostname)}`
-        const text = started ? `${name} started (ephemeral)` : name
-        this.#ports.send({ event: 'worker', text })
-        return text
-      },
-      (error: unknown) => {
-        this.#worker = undefined
-        this.#ports.send({
-          event: 'worker',
-          text: `no worker: ${error instanceof Error ? error.message : String(error)}`,
-        })
-        return undefined
-      },
-    )
-    return this.#worker
-  }
-
   // --- evaluating -----------------------------------------------------------------------------------------------------
 
   async #evaluate(request: EvalRequest): Promise<Omit<EvalAnswer, 'id'>> {
@@ -210,12 +194,12 @@ export class Engine {
     if (input.kind === 'unfinished') return { incomplete: true }
     if (input.kind === 'wrong') return wrong({ ...input, kind: 'syntax' })
     if (input.empty) return { text: '', type: 'undefined', ...this.#state(ms()) }
-    if (/[.](?:delay|applyAsync)\s*\(/u.test(request.code)) void this.#seeToWorker()
+    if (/[.](?:delay|applyAsync)\s*\(/u.test(request.code)) void this.#worker.see()
     if (taskCall.test(request.code)) this.#lastCall = request.code
     const current = { id: request.id, abort: new AbortController() }
     this.#current = current
     try {
-      const evaluated = await this.#run(input.js, ++this.#inputs, current.abort.signal)
+      const evaluated = await runInput(this.#evaluator, input.js, ++this.#inputs, current.abort.signal)
       if (evaluated.kind === 'terminated') return wrong({ kind: 'interrupted', text: 'interrupted' })
       if (evaluated.kind === 'thrown') return wrong(this.#thrown(evaluated))
       const value = evaluated.value
@@ -232,27 +216,6 @@ export class Engine {
     }
   }
 
-  /**
-   * One rule: a promise is awaited, however it came about. Ending runaway code also drops every microtask that was waiting
-   * behind it, so the input starts in a turn of its own, when all that waits for it has been wired up; hence no `async` here.
-   */
-  #run(js: string, number: number, signal: AbortSignal): Promise<Evaluated> {
-    const done = Promise.withResolvers<Evaluated>()
-    signal.addEventListener('abort', () => done.resolve({ kind: 'terminated' }), { once: true })
-    setImmediate(() => void this.#work(js, number).then(done.resolve, done.reject))
-    return done.promise
-  }
-
-  async #work(js: string, number: number): Promise<Evaluated> {
-    let source = js
-    for (let tries = 0; ; tries++) {
-      const evaluated = await this.#evaluator.evaluate(source, number)
-      const swapped = evaluated.kind === 'thrown' && evaluated.compiling ? swapFor(source, evaluated.error) : undefined
-      if (swapped === undefined || tries === 20) return evaluated.kind === 'value' ? settle(evaluated.value) : evaluated
-      source = swapped
-    }
-  }
-
   async #follow(
     request: EvalRequest,
     result: Parameters<typeof follow>[0],
@@ -261,7 +224,7 @@ export class Engine {
   ): Promise<Omit<EvalAnswer, 'id'>> {
     const eager = this.#loaded?.app.eager ?? false
     this.#ports.send({ event: 'following', id: request.id, taskId: result.id })
-    if (!eager) void this.#seeToWorker()
+    if (!eager) void this.#worker.see()
     const onState = (state: string): void => this.#ports.send({ event: 'state', id: request.id, state })
     const followed: Followed = await follow(result, { signal, onState, stateAfterMs })
     if (followed.kind === 'left') {
@@ -315,127 +278,10 @@ export class Engine {
     return kind === 'ready' ? 'finished' : kind
   }
 
-  async #preview(code: string, width: number): Promise<string | undefined> {
-    const first = scan(code).tokens.find(isSignificant)
-    if (first === undefined || statementWords.has(first.text)) return undefined
-    const input = await translate(`(${code}\n)`)
-    if (input.kind !== 'ready' || /\btq\$/u.test(input.js)) return undefined
-    const peeked = await this.#evaluator.peek(input.js)
-    if (peeked === undefined || peeked.value === undefined || typeof peeked.value === 'function') return undefined
-    return printPreview(peeked.value, width)
-  }
-
   // --- commands -------------------------------------------------------------------------------------------------------
 
   #tasks(): ReturnType<typeof taskLines> {
     if (this.#loaded === undefined) return []
     return taskLines(this.#loaded.app.tasks(), this.#loaded.exports ?? {}, this.#projectFolder)
-  }
-
-  async #describe(name: string): Promise<string> {
-    const peeked = await this.#evaluator.peek(name)
-    if (peeked !== undefined && isTask(peeked.value)) return describeTask(taskLine(peeked.value, this.#projectFolder))
-    const byName = this.#tasks().find((task) => task.name === name)
-    if (byName !== undefined) return describeTask(byName)
-    if (peeked === undefined) return `Nothing here is called '${name}'. .tasks lists the tasks.`
-    const value = peeked.value
-    if (typeof value !== 'function') return `${name}: ${printPreview(value, 200)}`
-    const source = Function.prototype.toString.call(value)
-    return source.includes('[native code]')
-      ? `${name}: native function of ${value.length} parameters`
-      : (source.split('\n')[0] ?? '')
-  }
-
-  async #setEager(on: boolean): Promise<Answers['eager']> {
-    const app = this.#loaded?.app
-    if (app === undefined) return { eager: false, problem: 'No app is loaded, so there are no tasks to run eagerly.' }
-    app.eager = on
-    if (!on) await this.#seeToWorker()
-    return { eager: app.eager }
-  }
-
-  async #askWorker(): Promise<Answers['worker']> {
-    const app = this.#loaded?.app
-    if (app === undefined) return { problem: 'No app is loaded, so there is nothing for a worker to do.' }
-    app.eager = false
-    this.#worker = undefined
-    return { worker: (await this.#seeToWorker()) ?? '' }
-  }
-
-  /** The last `name.delay(…)` as a shell line. */
-  async #asCli(): Promise<Answers['asCli']> {
-    const call = taskCall.exec(this.#lastCall)
-    if (call?.[1] === undefined)
-      return { text: '', problem: 'No task has been called yet: call one with .delay(…) first.' }
-    const open = call.index + call[0].length - 1
-    const close = scan(this.#lastCall).pairs.get(open)
-    const inside = this.#lastCall.slice(open + 1, close)
-    const isDelay = /[.]delay\s*\($/u.test(call[0])
-    const task = await this.#evaluator.peek(call[1])
-    const args = await this.#evaluator.peek(isDelay ? `[${inside}]` : `[${inside}][0]`)
-    if (task === undefined || !isTask(task.value) || args === undefined) {
-      return {
-        text: '',
-        problem: `The arguments of '${this.#lastCall}' cannot be worked out again without side effects.`,
-      }
-    }
-    const json = JSON.stringify(args.value).replaceAll("'", `'\\''`)
-    return { text: `npx tq call ${task.value.taskName} --args '${json}' --wait` }
-  }
-}
-
-/** `name.delay(` with the name as its first group. */
-const taskCall = /([\p{ID_Start}$_][\p{ID_Continue}$.]*)[.](?:delay|applyAsync)\s*\(/u
-
-const statementWords = new Set([
-  'const',
-  'let',
-  'var',
-  'class',
-  'function',
-  'import',
-  'export',
-  'await',
-  'throw',
-  'return',
-  'if',
-  'for',
-  'while',
-  'do',
-  'switch',
-  'try',
-  'async',
-])
-
-async function settle(value: unknown): Promise<Evaluated> {
-  if (!types.isPromise(value)) return { kind: 'value', value }
-  try {
-    return { kind: 'value', value: await value }
-  } catch (error) {
-    return { kind: 'thrown', error, compiling: false }
-  }
-}
-
-function swapFor(js: string, error: unknown): string | undefined {
-  const name = /^Identifier '(.+)' has already been declared$/u.exec(error instanceof Error ? error.message : '')?.[1]
-  return name === undefined ? undefined : swapDeclaration(js, name)
-}
-
-/** Where tq's own code is: this package, and tq-runtime beside it or in a project. */
-function foreignFolders(): readonly string[] {
-  const own = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-  const folders = [`${own}/`, '/node_modules/tq-runtime/', '/node_modules/tq-tui/']
-  try {
-    folders.push(`${dirname(dirname(fileURLToPath(import.meta.resolve('tq-runtime/loader'))))}/`)
-  } catch {
-    // not installed: then it has no frames either
-  }
-  return folders
-}
-
-function nearestPackage(folder: string): string {
-  for (let at = folder; ; at = dirname(at)) {
-    if (existsSync(join(at, 'package.json'))) return at
-    if (dirname(at) === at) return folder
   }
 }

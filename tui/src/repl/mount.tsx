@@ -1,5 +1,6 @@
 import { type Instance, render, useApp, useStdout } from 'ink'
 import { type ReactNode, useEffect } from 'react'
+import { guardPastes } from '../ui/paste-guard.ts'
 import type { ReplController } from './controller.ts'
 import { ReplView } from './repl-view.tsx'
 
@@ -22,7 +23,7 @@ export function mount(terminal: Terminal, controller: ReplController, attach: At
     </Attached>,
     // `interactive` is said by us: Ink would take any CI in the environment for a pipe.
     {
-      stdin,
+      stdin: guardPastes(stdin),
       stdout,
       interactive: true,
       exitOnCtrlC: false,

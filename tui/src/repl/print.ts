@@ -7,6 +7,8 @@ const keyLimit = 200
 export interface PrintOptions {
   readonly width: number
   readonly colours: boolean
+  /** Where a text was cut: name the command that shows it whole. Default true. */
+  readonly hints?: boolean | undefined
 }
 
 export interface Printed {
@@ -20,6 +22,7 @@ export interface Printed {
  */
 export function printValue(value: unknown, options: PrintOptions): Printed {
   const { shown, left } = firstKeys(value)
+  const hint = (text: string): string => (options.hints === false ? '' : ` (.full shows ${text})`)
   const text = inspect(shown, {
     depth: 4,
     maxArrayLength: 100,
@@ -29,10 +32,10 @@ export function printValue(value: unknown, options: PrintOptions): Printed {
     colors: options.colours,
   })
   const cut = text.length > textLimit
-  const more = left > 0 ? `\n… ${left} more keys (.full shows them)` : ''
+  const more = left > 0 ? `\n… ${left} more keys${hint('them')}` : ''
   return {
     text:
-      (cut ? `${text.slice(0, textLimit)}${options.colours ? '\u001b[0m' : ''}\n… cut (.full shows the rest)` : text) +
+      (cut ? `${text.slice(0, textLimit)}${options.colours ? '\u001b[0m' : ''}\n… cut${hint('the rest')}` : text) +
       more,
     cut: cut || left > 0,
   }

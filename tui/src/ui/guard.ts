@@ -1,9 +1,19 @@
-/** Leaves by `leave` on every way out that a process can see: signals and what nobody caught. Undone by the function it returns. */
-export function guard(leave: (code: number, message?: string) => void): () => void {
+/**
+ * Leaves by `leave` on every way out that a process can see: signals and what nobody caught. Undone by the function it returns.
+ * Ctrl-C while the terminal is lent is for the program that has it. SIGKILL is seen by nobody: only a parent can put the
+ * terminal right then (`tq-tui dev` has one); else the command `reset` does.
+ */
+export function guard(
+  leave: (code: number, message?: string) => void,
+  isLent: () => boolean = () => false,
+): () => void {
   const signals = { SIGTERM: 143, SIGHUP: 129, SIGINT: 130, SIGQUIT: 131 } as const
   const undo: (() => void)[] = []
   for (const [signal, code] of Object.entries(signals)) {
-    const handler = (): void => leave(code)
+    const isFromKeys = signal === 'SIGINT' || signal === 'SIGQUIT'
+    const handler = (): void => {
+      if (!isFromKeys || !isLent()) leave(code)
+    }
     process.on(signal, handler)
     undo.push(() => process.off(signal, handler))
   }

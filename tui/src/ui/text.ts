@@ -1,22 +1,14 @@
-/* oxlint-disable no-control-regex, no-misleading-character-class -- control and combining characters are the subject of this file */
 import stringWidth from 'string-width'
+import { cleanText } from 'tq-runtime/monitor'
 
 declare const cleanMark: unique symbol
 
 /** Text that a terminal can only print: it went through `clean`, or is a literal of ours. */
 export type Clean = string & { readonly [cleanMark]: true }
 
-/**
- * Foreign text (names, arguments, results, errors, broker texts) made fit to be shown: what would move the cursor, hide, reorder
- * or pile up is written as an escape, so that an operator sees that it was there. Line breaks become `\n`.
- */
+/** Foreign text (names, arguments, results, errors, broker texts) made fit to be shown on one line: see `cleanText`. */
 export function clean(text: string): Clean {
-  if (printable.test(text)) return text as Clean
-  const shown = text
-    .replaceAll(hidden, (found, at: number) => (found === joiner && joins(text, at) ? found : escapeOf(found)))
-    .replaceAll(piled, (_, kept: string) => kept)
-    .replace(orphan, escapeOf)
-  return shown as Clean
+  return cleanText(text) as Clean
 }
 
 /** A text of ours with clean parts in it: own`took ${seconds} s`. */
@@ -101,29 +93,4 @@ function graphemes(text: string): Intl.Segments {
   return new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text)
 }
 
-const printable = /^[ -~]*$/
-const ascii = printable
-const joiner = '\u200d'
-
-// C0, DEL, C1; soft hyphen; bidi controls; zero-width; separators; fillers; BOM; tags, variation selectors but VS16; lone surrogates.
-const hidden =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}\p{Cs}\p{Co}]/gu
-// A mark without a base would join the space that we put before the text.
-const orphan = /^[\p{M}\u0e33\u0eb3]/u
-const piled = /(\p{M}{4})\p{M}+/gu
-const names: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u001b': '\\e' }
-
-function escapeOf(char: string): string {
-  const code = char.codePointAt(0) ?? 0
-  const hex = code.toString(16)
-  return names[char] ?? (code > 0xffff ? `\\u{${hex}}` : `\\u${hex.padStart(4, '0')}`)
-}
-
-/** Between two emoji it makes them one. */
-function joins(text: string, at: number): boolean {
-  const before = text.slice(Math.max(0, at - 4), at)
-  return (
-    /(?:\p{Extended_Pictographic}|\p{Emoji_Modifier})\ufe0f?$/u.test(before) &&
-    /^\p{Extended_Pictographic}/u.test(text.slice(at + 1))
-  )
-}
+const ascii = /^[ -~]*$/

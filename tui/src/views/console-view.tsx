@@ -12,7 +12,7 @@ import { commandLine, hintsLine } from './footer.ts'
 import { bannerLine, headerLine, tabsLine } from './header.ts'
 import { ListBody } from './list.tsx'
 import { Edges, Line, Lines } from '../components/line.tsx'
-import { helpLines, logLines } from './overlays.ts'
+import { helpLines, logLines, menuLines } from './overlays.ts'
 import { ReplBody } from './repl.tsx'
 import type { TaskPainter } from './tasks.ts'
 
@@ -73,10 +73,13 @@ function Body({ store, controller, painter, look, layout }: ConsoleViewProps & {
   if (ui.overlay !== undefined) {
     const lines =
       ui.overlay === 'help'
-        ? helpLines(controller.place(), layout.columns, look)
+        ? helpLines(state.keymap, controller.place(), layout.columns, look)
         : logLines(state, layout.columns, look)
     const top = Math.min(ui.overlayTop, Math.max(0, lines.length - layout.bodyRows))
     return <Lines lines={lines.slice(top, top + layout.bodyRows)} columns={layout.columns} />
+  }
+  if (ui.menu !== undefined && layout.kind !== 'split') {
+    return <Lines lines={menuLines(state, layout.columns, look).slice(0, layout.bodyRows)} columns={layout.columns} />
   }
   if (layout.kind === 'split') {
     return (
@@ -102,8 +105,13 @@ interface DetailProps {
 
 function Detail({ store, look, layout, isFocused }: DetailProps): ReactNode {
   const { detailTop } = store.get().ui
-  const bar = paint(own`${clean(look.glyphs.bar)} `, isFocused ? 'key' : 'dim', look)
-  const lines = detailLines(store, look).slice(detailTop, detailTop + layout.bodyRows)
+  const { menu } = store.get().ui
+  const bar = paint(own`${clean(look.glyphs.bar)} `, isFocused || menu !== undefined ? 'key' : 'dim', look)
+  // A menu takes the place of the detail, so that the list shows what it does.
+  const lines =
+    menu === undefined
+      ? detailLines(store, look).slice(detailTop, detailTop + layout.bodyRows)
+      : menuLines(store.get(), layout.detailColumns - 2, look).slice(0, layout.bodyRows)
   const bars = Array.from({ length: layout.bodyRows }, () => bar)
   return (
     <>

@@ -1,44 +1,24 @@
-import { bindings, type Place } from '../keymap.ts'
-import type { ConsoleState, Prompt } from '../store.ts'
+import { keyLabel, type Place } from '../keymap.ts'
+import type { ConsoleState, Prompt } from '../state.ts'
 import { join, type Look, paint, type Painted } from '../ui/paint.ts'
-import { type Clean, clean, cut, own, widthOf } from '../ui/text.ts'
+import { clean, cut, own, widthOf } from '../ui/text.ts'
 
 /** The keys of this place, as many as there is room for. */
 export function hintsLine(state: ConsoleState, place: Place, look: Look): Painted {
-  const { columns } = state.size
+  const { keymap, size } = state
   const parts: Painted[] = []
   let used = 0
-  const own_ = bindings.filter((one) => one.place === place && place !== 'anywhere')
-  const all = [...own_, ...bindings.filter((one) => one.place === 'anywhere')]
+  const own_ = keymap.filter((one) => one.place === place && place !== 'anywhere')
+  const all = [...own_, ...keymap.filter((one) => one.place === 'anywhere')]
   for (const { hint, keys, changes } of all) {
-    if (hint === undefined || (changes === true && state.isReadOnly)) continue
-    const key = keyLabel(keys[0] ?? '')
+    if (hint === undefined || keys.length === 0 || (changes === true && state.isReadOnly)) continue
+    const key = clean(keyLabel(keys[0] ?? ''))
     const width = key.length + 1 + hint.length + 2
-    if (used + width > columns - 1) break
+    if (used + width > size.columns - 1) break
     parts.push(paint(own` ${key}`, 'key', look), paint(own` ${clean(hint)}`, 'dim', look))
     used += width
   }
   return join(...parts)
-}
-
-/** `Ctrl-D`, `Space`, `PgDn`, `j`. */
-export function keyLabel(key: string): Clean {
-  const names: Readonly<Record<string, string>> = {
-    space: 'Space',
-    enter: 'Enter',
-    escape: 'Esc',
-    tab: 'Tab',
-    'shift-tab': 'Shift-Tab',
-    pageDown: 'PgDn',
-    pageUp: 'PgUp',
-    up: 'Up',
-    down: 'Down',
-    left: 'Left',
-    right: 'Right',
-    home: 'Home',
-    end: 'End',
-  }
-  return clean(names[key] ?? (key.startsWith('ctrl-') ? `Ctrl-${key.slice(5).toUpperCase()}` : key))
 }
 
 export interface CommandLine {

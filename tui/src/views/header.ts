@@ -1,5 +1,6 @@
 import { isAlive, ratesOf } from 'tq-runtime/monitor'
-import type { ConsoleState, ViewName } from '../store.ts'
+import { type Intent, labelOf } from '../keymap.ts'
+import type { ConsoleState, ViewName } from '../state.ts'
 import { age, count } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted } from '../ui/paint.ts'
 import { type Clean, clean, cut, own, widthOf } from '../ui/text.ts'
@@ -35,7 +36,8 @@ export function headerLine(state: ConsoleState, look: Look): Edges {
     if (widthOf(broker) + widthOf(longer) + 2 > room) break
     figures = longer
   }
-  const help = clean('?help :cmd /filter')
+  const key = (intent: Intent): string => labelOf(intent, state.keymap)
+  const help = clean(`${key('help')}help ${key('command')}cmd ${key('filter')}filter`)
   const used = 4 + widthOf(broker) + 1 + widthOf(light.text) + readOnly.length + widthOf(figures)
   return {
     left: join(
@@ -74,23 +76,22 @@ export function bannerLine(state: ConsoleState, look: Look): Painted | undefined
     connection.retryAtMs === undefined ? undefined : Math.max(0, Math.ceil((connection.retryAtMs - nowMs) / 1000))
   const next = inSeconds === undefined ? clean('reconnecting') : own`next try in ${inSeconds}s`
   const reason = connection.reason === undefined ? clean('') : own`: ${connection.reason}`
-  const text = own` broker lost ${age(nowMs - connection.sinceMs)} ago, ${next}, Ctrl-R tries now${reason}`
+  const text = own` broker lost ${age(nowMs - connection.sinceMs)} ago, ${next}, ${clean(labelOf('reconnect', state.keymap))} tries now${reason}`
   return paint(cut(text, size.columns, look.glyphs.ellipsis), 'warning', look)
 }
 
 const tabs: readonly {
-  readonly key: string
   readonly view: ViewName
   readonly title: string
   readonly short: string
 }[] = [
-  { key: '1', view: 'tasks', title: 'Tasks', short: 'Task' },
-  { key: '2', view: 'running', title: 'Running', short: 'Run' },
-  { key: '3', view: 'workers', title: 'Workers', short: 'Wrk' },
-  { key: '4', view: 'queues', title: 'Queues', short: 'Que' },
-  { key: '5', view: 'scheduled', title: 'Scheduled', short: 'Sch' },
-  { key: '6', view: 'failed', title: 'Failed', short: 'Fail' },
-  { key: '0', view: 'repl', title: 'REPL', short: 'REPL' },
+  { view: 'tasks', title: 'Tasks', short: 'Task' },
+  { view: 'running', title: 'Running', short: 'Run' },
+  { view: 'workers', title: 'Workers', short: 'Wrk' },
+  { view: 'queues', title: 'Queues', short: 'Que' },
+  { view: 'scheduled', title: 'Scheduled', short: 'Sch' },
+  { view: 'failed', title: 'Failed', short: 'Fail' },
+  { view: 'repl', title: 'REPL', short: 'REPL' },
 ]
 
 /** `1 Tasks  2 Running …` and, at the right, the filter and whether the list is frozen. */
@@ -98,9 +99,10 @@ export function tabsLine(state: ConsoleState, look: Look): Edges {
   const { ui, cluster, size } = state
   const failed = cluster.counts['FAILURE'] ?? 0
   const titleOf = (tab: (typeof tabs)[number], form: 'title' | 'short' | 'key'): Clean => {
+    const key = labelOf(tab.view, state.keymap)
     const extra = tab.view === 'failed' && failed > 0 && form !== 'key' ? `(${count(failed)})` : ''
     return clean(
-      form === 'key' && tab.view !== ui.view ? tab.key : `${tab.key} ${form === 'key' ? tab.title : tab[form]}${extra}`,
+      form === 'key' && tab.view !== ui.view ? key : `${key} ${form === 'key' ? tab.title : tab[form]}${extra}`,
     )
   }
   const notes = notesOf(state)

@@ -3,7 +3,8 @@ import { Box } from 'ink'
 import type { ReactNode } from 'react'
 import { Lines } from '../components/line.tsx'
 import type { Layout } from '../layout.ts'
-import type { ConsoleState, Store } from '../store.ts'
+import type { ConsoleState } from '../state.ts'
+import type { Store } from '../store.ts'
 import { type Look, paint, type Painted } from '../ui/paint.ts'
 import { clean, own, widthOf } from '../ui/text.ts'
 import { queueHeader, queueRow } from './queues.ts'
@@ -29,7 +30,7 @@ export function ListBody({ store, painter, look, layout }: ListBodyProps): React
   const columns = layout.listColumns
   const isStale = state.connection.state === 'lost'
   const isCards = layout.kind === 'cards'
-  const grid = taskColumns(columns)
+  const grid = taskColumns(columns, ui.hiddenColumns)
   const header =
     kind === 'task'
       ? taskHeader(grid, ui.sort, look)

@@ -1,13 +1,12 @@
-import { bindings, type Place } from '../keymap.ts'
-import type { ConsoleState } from '../store.ts'
+import { type Binding, keyLabel, type Keymap, type Place } from '../keymap.ts'
+import type { ConsoleState, MenuItem } from '../state.ts'
 import { moment } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted } from '../ui/paint.ts'
-import { clean, cut, fit, own } from '../ui/text.ts'
-import { keyLabel } from './footer.ts'
+import { type Clean, clean, cut, fit, own, wrap } from '../ui/text.ts'
 
 /** The help of a place, from the table of keys itself. */
-export function helpLines(place: Place, columns: number, look: Look): readonly Painted[] {
-  const line = (one: (typeof bindings)[number]): Painted => {
+export function helpLines(keymap: Keymap, place: Place, columns: number, look: Look): readonly Painted[] {
+  const line = (one: Binding): Painted => {
     const keys = clean(one.keys.map(keyLabel).join(' '))
     return join(
       paint(own`  ${fit(keys, 14, 'left', look.glyphs.ellipsis)} `, 'key', look),
@@ -18,7 +17,7 @@ export function helpLines(place: Place, columns: number, look: Look): readonly P
   const places: readonly Place[] = place === 'worker' ? ['worker', 'anywhere', 'task'] : ['task', 'anywhere', 'worker']
   return places.flatMap((each) => [
     paint(clean(titles[each]), 'bold', look),
-    ...bindings.filter((one) => one.place === each).map(line),
+    ...keymap.filter((one) => one.place === each && one.keys.length > 0).map(line),
     paint(clean(''), 'plain', look),
   ])
 }
@@ -36,4 +35,38 @@ export function logLines(state: ConsoleState, columns: number, look: Look): read
     const style = entry.failed === true ? 'bad' : 'dim'
     return [first, paint(cut(own`         ${entry.answer}`, columns, look.glyphs.ellipsis), style, look)]
   })
+}
+
+/** A menu: its choices with their numbers. */
+export function menuLines(state: ConsoleState, columns: number, look: Look): readonly Painted[] {
+  const { menu } = state.ui
+  if (menu === undefined) return []
+  const here = menu.items[menu.at]
+  const text = here?.pick === 'copy' ? wrap(clean(here.text), columns) : []
+  return [
+    paint(menu.title, 'bold', look),
+    ...menu.items.map((item, i) => {
+      const text = cut(own` ${i + 1} ${menuLabel(item, state)}`, columns - 1, look.glyphs.ellipsis)
+      const isHere = i === menu.at
+      return paint(
+        own`${clean(isHere ? '>' : ' ')}${text}`,
+        isHere ? (look.colour ? 'inverse' : 'bold') : 'plain',
+        look,
+      )
+    }),
+    paint(
+      clean(menu.items[0]?.pick === 'column' ? 'Space or a number: show or not' : 'Enter or a number takes'),
+      'dim',
+      look,
+    ),
+    paint(clean('Esc closes'), 'dim', look),
+    paint(clean(''), 'plain', look),
+    ...text.map((row) => paint(row, 'plain', look)),
+  ]
+}
+
+/** What a choice says. */
+export function menuLabel(item: MenuItem, { ui }: ConsoleState): Clean {
+  if (item.pick !== 'column') return item.label
+  return clean(`[${ui.hiddenColumns.has(item.column) ? ' ' : 'x'}] ${item.column}`)
 }

@@ -1,9 +1,10 @@
 import type { ClusterState } from 'tq-runtime/monitor'
-import type { QueueView } from '../store.ts'
+import type { QueueView } from '../state.ts'
 import { age, count } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted } from '../ui/paint.ts'
 import { type Clean, clean, cut, fit, own, widthOf } from '../ui/text.ts'
-import { type DetailOptions, labelled, noHead, type RowText } from './tasks.ts'
+import { type DetailOptions, labelled } from './task-detail.ts'
+import { noHead, type RowText } from './tasks.ts'
 
 const titles = [
   { title: clean('READY'), width: 6 },

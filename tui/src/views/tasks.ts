@@ -1,8 +1,8 @@
 import type { TaskView } from 'tq-runtime/monitor'
-import type { Sort } from '../store.ts'
-import { age, runtime, shortId, shortMoment } from '../ui/figures.ts'
+import type { ColumnName, Sort } from '../state.ts'
+import { age, runtime, shortId } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted, styleOfState } from '../ui/paint.ts'
-import { type Clean, clean, cleanLines, cut, fit, own, widthOf, wrap } from '../ui/text.ts'
+import { type Clean, clean, cut, fit, own, widthOf } from '../ui/text.ts'
 
 /** A row: its state, then what stands at its left and at its right end; each no wider than its column. */
 export interface RowText {
@@ -23,7 +23,7 @@ export interface RowMarks {
 }
 
 interface Column {
-  readonly title: Clean
+  readonly name: ColumnName
   readonly width: number
   readonly sort?: Sort | undefined
   readonly align?: 'right' | undefined
@@ -32,22 +32,26 @@ interface Column {
 
 export interface TaskColumns {
   readonly nameWidth: number
+  /** 0: left out. */
+  readonly idWidth: number
+  /** 0: left out, or without room. */
   readonly argsWidth: number
-  readonly stateWidth: number
   readonly right: readonly Column[]
   readonly columns: number
+  /** The same for the same columns. */
+  readonly key: string
 }
 
 const stateWidth = 9
 /** Cursor, mark and state: a column of its own, as its glyphs take longer to measure than plain ASCII. */
 export const headWidth = stateWidth + 2
-const idWidth = 8
+const fullIdWidth = 8
 const rightColumns: readonly (Column & { readonly drop: number })[] = [
-  { title: clean('WORKER'), width: 12, sort: 'worker', drop: 2, text: ({ worker = '' }) => clean(worker) },
-  { title: clean('QUEUE'), width: 8, sort: 'queue', drop: 1, text: ({ queue = '' }) => clean(queue) },
-  { title: clean('TRY'), width: 3, align: 'right', drop: 3, text: ({ retries }) => own`${retries + 1}` },
+  { name: 'WORKER', width: 12, sort: 'worker', drop: 2, text: ({ worker = '' }) => clean(worker) },
+  { name: 'QUEUE', width: 8, sort: 'queue', drop: 1, text: ({ queue = '' }) => clean(queue) },
+  { name: 'TRY', width: 3, align: 'right', drop: 3, text: ({ retries }) => own`${retries + 1}` },
   {
-    title: clean('RUNTIME'),
+    name: 'RUNTIME',
     width: 8,
     align: 'right',
     sort: 'runtime',
@@ -55,7 +59,7 @@ const rightColumns: readonly (Column & { readonly drop: number })[] = [
     text: (task, nowMs) => runtimeOf(task, nowMs),
   },
   {
-    title: clean('AGE'),
+    name: 'AGE',
     width: 5,
     align: 'right',
     sort: 'age',
@@ -65,20 +69,23 @@ const rightColumns: readonly (Column & { readonly drop: number })[] = [
 ]
 
 /** What a width has room for: ARGS goes first, then QUEUE, WORKER, TRY and RUNTIME; STATE and NAME stay. */
-export function taskColumns(columns: number): TaskColumns {
-  const least = 1 + 1 + stateWidth + 1 + 14 + 1 + idWidth
-  let right = [...rightColumns]
+export function taskColumns(columns: number, hidden: ReadonlySet<ColumnName> = new Set()): TaskColumns {
+  const idWidth = hidden.has('ID') ? 0 : fullIdWidth
+  const idRoom = idWidth === 0 ? 0 : idWidth + 1
+  const least = 1 + 1 + stateWidth + 1 + 14 + idRoom
+  let right = rightColumns.filter(({ name }) => !hidden.has(name))
   const width = (): number => right.reduce((sum, column) => sum + column.width + 1, 0)
   while (right.length > 1 && least + width() > columns) {
     const first = Math.min(...right.map(({ drop }) => drop))
     right = right.filter(({ drop }) => drop !== first)
   }
-  const room = columns - width() - (1 + 1 + stateWidth + 1 + 1 + idWidth)
+  const room = columns - width() - (1 + 1 + stateWidth + 1 + idRoom)
   const nameWidth = Math.max(4, Math.min(room, Math.max(14, Math.min(32, Math.floor(room * 0.45)))))
-  const argsWidth = room - nameWidth - 1
+  const argsWidth = hidden.has('ARGS') ? 0 : room - nameWidth - 1
+  const key = `${columns} ${idWidth} ${argsWidth} ${right.map(({ name }) => name).join(' ')}`
   return argsWidth >= 10
-    ? { nameWidth, argsWidth, stateWidth, right, columns }
-    : { nameWidth: Math.max(4, room), argsWidth: 0, stateWidth, right, columns }
+    ? { nameWidth, idWidth, argsWidth, right, columns, key }
+    : { nameWidth: Math.max(4, room), idWidth, argsWidth: 0, right, columns, key }
 }
 
 export function taskHeader(columns: TaskColumns, sort: Sort, look: Look): RowText {
@@ -86,14 +93,14 @@ export function taskHeader(columns: TaskColumns, sort: Sort, look: Look): RowTex
   const title = (text: string, key: Sort | undefined): Clean => clean(key === sort ? `${text}${mark}` : text)
   const left = [
     fit(title('NAME', 'name'), columns.nameWidth),
-    fit(clean('ID'), idWidth),
-    columns.argsWidth > 0 ? clean('ARGS') : clean(''),
+    ...(columns.idWidth > 0 ? [fit(clean('ID'), columns.idWidth)] : []),
+    ...(columns.argsWidth > 0 ? [clean('ARGS')] : []),
   ]
-  const right = columns.right.map((column) => fit(title(column.title, column.sort), column.width, column.align))
+  const right = columns.right.map((column) => fit(title(column.name, column.sort), column.width, column.align))
   return {
     head: paint(own`  ${fit(title('STATE', 'state'), stateWidth)}`, 'dim', look),
     left: paint(clean(` ${left.join(' ').trimEnd()}`), 'dim', look),
-    right: paint(clean(` ${right.join(' ')}`), 'dim', look),
+    right: paint(clean(right.length === 0 ? '' : ` ${right.join(' ')}`), 'dim', look),
   }
 }
 
@@ -108,7 +115,7 @@ export class TaskPainter {
 
   row(task: TaskView, columns: TaskColumns, nowMs: number, marks: RowMarks): RowText {
     const isRunning = task.state === 'STARTED'
-    const key = `${columns.columns} ${isRunning ? nowMs : age(nowMs - task.order.timestampMs)} ${marks.isSelected} ${marks.isMarked} ${marks.isStale}`
+    const key = `${columns.key} ${isRunning ? nowMs : age(nowMs - task.order.timestampMs)} ${marks.isSelected} ${marks.isMarked} ${marks.isStale}`
     const known = this.#made.get(task)
     if (known?.key === key) return known.row
     const row = this.#paint(task, columns, nowMs, marks)
@@ -123,10 +130,10 @@ export class TaskPainter {
     const state = fit(stateText(task.state, look), stateWidth, 'left', ellipsis)
     const name = fit(clean(task.name === '' ? '?' : task.name), columns.nameWidth, 'left', ellipsis)
     const args = columns.argsWidth > 0 ? own` ${cut(callText(task), columns.argsWidth, ellipsis)}` : clean('')
-    const rest = own` ${name} ${fit(shortId(task.uuid), idWidth)}${args}`
-    const right = clean(
-      ` ${columns.right.map((column) => fit(column.text(task, nowMs), column.width, column.align, ellipsis)).join(' ')}`,
-    )
+    const id = columns.idWidth > 0 ? own` ${fit(shortId(task.uuid), columns.idWidth)}` : clean('')
+    const rest = own` ${name}${id}${args}`
+    const cells = columns.right.map((column) => fit(column.text(task, nowMs), column.width, column.align, ellipsis))
+    const right = clean(cells.length === 0 ? '' : ` ${cells.join(' ')}`)
     const head = own`${sign}${isMarked && isSelected ? clean('*') : clean(' ')}${state}`
     if (isSelected) {
       // Inverse to the edge: the fill must be inside the styled run.
@@ -182,79 +189,4 @@ function runtimeOf(task: TaskView, nowMs: number): Clean {
   if (task.runtime !== undefined) return runtime(task.runtime)
   if (task.state === 'STARTED' && task.startedMs !== undefined) return age(nowMs - task.startedMs)
   return clean('')
-}
-
-export interface DetailOptions {
-  readonly look: Look
-  readonly nowMs: number
-  readonly columns: number
-  readonly wrap: boolean
-}
-
-/** All that is known of a task, in lines of the given width. */
-export function taskDetail(task: TaskView, options: DetailOptions): readonly Painted[] {
-  const { look, nowMs } = options
-  const lines: Painted[] = []
-  const plain = (text: Clean): Painted => paint(text, 'plain', look)
-  const time = (ms: number | undefined): Clean | undefined =>
-    ms === undefined ? undefined : own`${shortMoment(ms, nowMs, look.utc)}  ${age(nowMs - ms)} ago`
-  const field = (label: string, value: Clean | undefined): void => {
-    if (value !== undefined && value !== '') lines.push(...labelled(clean(label), value, options))
-  }
-  lines.push(
-    join(
-      paint(stateText(task.state, look), styleOfState(task.state), look),
-      plain(clean(' ')),
-      paint(clean(task.name), 'bold', look),
-    ),
-  )
-  // Without a label it fits beside a list of 75 columns.
-  for (const part of wrap(clean(task.uuid), options.columns)) lines.push(paint(part, 'dim', look))
-  field('args', clean(task.args))
-  if (task.kwargs !== '{}') field('kwargs', clean(task.kwargs))
-  field('result', task.result === undefined ? undefined : clean(task.result))
-  field('error', task.exception === undefined ? undefined : clean(task.exception))
-  field('worker', task.worker === undefined ? undefined : clean(task.worker))
-  field('queue', task.queue === undefined ? undefined : clean(task.queue))
-  field('runtime', task.runtime === undefined ? undefined : runtime(task.runtime))
-  field('try', task.retries > 0 ? own`${task.retries + 1}` : undefined)
-  field('eta', task.eta === undefined ? undefined : clean(task.eta))
-  field('expires', task.expires === undefined ? undefined : clean(task.expires))
-  field('sent', time(task.sentMs))
-  field('received', time(task.receivedMs))
-  field('started', time(task.startedMs))
-  field('retried', time(task.retriedMs))
-  field('finished', time(task.finishedMs))
-  field('sent by', task.client === undefined ? undefined : clean(task.client))
-  field('parent', task.parentId === undefined ? undefined : clean(task.parentId))
-  field('root', task.rootId === undefined || task.rootId === task.uuid ? undefined : clean(task.rootId))
-  if (task.traceback !== undefined && task.traceback !== '') {
-    lines.push(plain(clean('')), paint(clean('traceback'), 'dim', look))
-    for (const line of cleanLines(task.traceback)) {
-      const parts = options.wrap ? wrap(line, options.columns) : [cut(line, options.columns, look.glyphs.ellipsis)]
-      for (const part of parts) lines.push(plain(part))
-    }
-  }
-  return lines
-}
-
-/** Index of the line from which the traceback is shown; 0 without one. */
-export function tracebackLine(task: TaskView, options: DetailOptions): number {
-  if (task.traceback === undefined || task.traceback === '') return 0
-  return taskDetail({ ...task, traceback: undefined }, options).length + 1
-}
-
-const labelWidth = 9
-
-/** `label    value`, the value in as many lines as it takes, or cut. */
-export function labelled(
-  label: Clean,
-  value: Clean,
-  { look, columns, wrap: wraps }: DetailOptions,
-): readonly Painted[] {
-  const room = Math.max(4, columns - labelWidth)
-  const parts = wraps ? wrap(value, room) : [cut(value, room, look.glyphs.ellipsis)]
-  return parts.map((part, i) =>
-    join(paint(fit(i === 0 ? label : clean(''), labelWidth), 'dim', look), paint(part, 'plain', look)),
-  )
 }

@@ -1,9 +1,10 @@
 import { isAlive, type WorkerView } from 'tq-runtime/monitor'
-import type { Inspected } from '../store.ts'
+import type { Inspected } from '../state.ts'
 import { age, count, shortMoment } from '../ui/figures.ts'
 import { join, type Look, paint, type Painted } from '../ui/paint.ts'
 import { type Clean, clean, cut, fit, own, widthOf, wrap } from '../ui/text.ts'
-import { type DetailOptions, labelled, noHead, type RowText } from './tasks.ts'
+import { type DetailOptions, labelled } from './task-detail.ts'
+import { noHead, type RowText } from './tasks.ts'
 
 const numbers = [
   { title: clean('BUSY'), width: 7 },
