@@ -30,15 +30,31 @@ export interface TransportFixture {
   readonly plan?: (() => Promise<ResultBackend>) | undefined
 }
 
+interface Expected {
+  readonly nativeEta?: boolean
+  readonly priority?: boolean
+  readonly plans?: boolean
+}
+
+type Behaviour = (title: string, run: () => Promise<void>) => void
+
 /**
  * What every transport does. Queue `q` is declared by the client that `connected()` gives. `nativeEta` is the feature of that
- * name: whether the broker itself holds a message until it is due.
+ * name: whether the broker itself holds a message until it is due. `priority` is the feature, too; `plans` tells whether a
+ * result backend of the same driver exists. What a transport cannot do has no test of it, but that it says so.
  */
 export function describeTransport(
   name: string,
   factory: () => Promise<TransportFixture>,
-  { nativeEta = true }: { readonly nativeEta?: boolean } = {},
+  { nativeEta = true, priority = true, plans = true }: Expected = {},
 ): void {
+  const withPriorities: Behaviour = (title, run) => {
+    if (priority) test(title, run)
+  }
+  const withPlans: Behaviour = (title, run) => {
+    if (plans) test(title, run)
+  }
+
   describe(`${name} transport`, () => {
     let fixture: TransportFixture
     let opened: { close(): Promise<void> }[] = []
@@ -69,8 +85,9 @@ export function describeTransport(
       return transport
     }
 
-    async function connectedBackend(make: () => Promise<ResultBackend>): Promise<ResultBackend> {
-      const backend = await make()
+    async function connectedBackend(): Promise<ResultBackend> {
+      if (!fixture.plan) throw new Error('The fixture has no result backend: say `plans: false`.')
+      const backend = await fixture.plan()
       opened.push(backend)
       await backend.connect()
       return backend
@@ -111,9 +128,12 @@ export function describeTransport(
         expect((await transport.queueInfo('q')).ready).toBe(0)
       })
 
-      test('the lowest priority number is served first', async ({ skip }) => {
+      test('the transport says whether it has priorities', async () => {
+        expect((await unconnected()).features.priority).toBe(priority)
+      })
+
+      withPriorities('the lowest priority number is served first', async () => {
         const transport = await connected()
-        skip(!transport.features.priority, 'no priorities')
         const order = [9, 0, 6, 3, 0]
         await transport.publish(order.map((priority, at) => toQueue('q', `${priority}-${at}`, urgent(priority))))
 
@@ -486,9 +506,8 @@ export function describeTransport(
         expect(texts(await (await consumed(transport)).take(5))).toEqual(numbered(5))
       })
 
-      test('peek goes by priority', async ({ skip }) => {
+      withPriorities('peek goes by priority', async () => {
         const transport = await connected()
-        skip(!transport.features.priority, 'no priorities')
         await transport.publish([9, 3, 0].map((priority) => toQueue('q', `p${priority}`, urgent(priority))))
 
         expect(texts(await transport.peek('q', { limit: 9, state: 'ready' }))).toEqual(['p0', 'p3', 'p9'])
@@ -724,19 +743,15 @@ export function describeTransport(
         expect(await reached(queues, 't', 'mail.send.now')).toEqual(['all', 'deep'])
       })
 
-      test('a fanout exchange reaches every queue bound to it', async ({ skip }) => {
+      test('a fanout exchange reaches every queue bound to it', async () => {
         const transport = await unconnected()
-        skip(!transport.features.fanout, 'no fanout')
         const queues = [bound('a', 'f', 'fanout', ''), bound('b', 'f', 'fanout', 'x'), directQueue('c')]
 
         expect(await reached(queues, 'f', 'any')).toEqual(['a', 'b'])
       })
 
-      test('a fanout exchange reaches the queues that other clients consume, and no more than these', async ({
-        skip,
-      }) => {
+      test('a fanout exchange reaches the queues that other clients consume, and no more than these', async () => {
         const [first, second] = [await unconnected(), await unconnected()]
-        skip(!first.features.fanout, 'no fanout')
         const own = (name: string): Queue => ({ ...bound(name, 'news', 'fanout', 'k'), autoDelete: true })
         for (const [transport, name] of [
           [first, 'a'],
@@ -757,9 +772,8 @@ export function describeTransport(
         }
       })
 
-      test('what is published to a fanout exchange without queues is dropped', async ({ skip }) => {
+      test('what is published to a fanout exchange without queues is dropped', async () => {
         const transport = await connected()
-        skip(!transport.features.fanout, 'no fanout')
         await transport.declare({ queues: [], exchanges: [{ name: 'void', type: 'fanout' }] })
 
         await transport.publish([{ exchange: 'void', routingKey: 'k', message: rawMessage('unheard') }])
@@ -767,9 +781,8 @@ export function describeTransport(
         expect((await transport.queueInfo('q')).ready).toBe(0)
       })
 
-      test('a queue that deletes itself goes with its last consumer', async ({ skip }) => {
+      test('a queue that deletes itself goes with its last consumer', async () => {
         const transport = await unconnected()
-        skip(!transport.features.fanout, 'no fanout')
         await transport.connect()
         const queue: Queue = { ...bound('own', 'news', 'fanout', 'k'), autoDelete: true }
         await transport.declare({ queues: [queue], exchanges: [queue.exchange] })
@@ -1165,9 +1178,8 @@ export function describeTransport(
     })
 
     describe('acknowledging with a result', () => {
-      test('the result is stored and the message is gone', async ({ skip }) => {
-        if (!fixture.plan) return skip('no result backend of the same driver')
-        const backend = await connectedBackend(fixture.plan)
+      withPlans('the result is stored and the message is gone', async () => {
+        const backend = await connectedBackend()
         const transport = await connected()
         await transport.publish([toQueue('q', 'one')])
         const delivery = await (await consumed(transport)).next()
@@ -1180,9 +1192,8 @@ export function describeTransport(
         expect(await transport.queueInfo('q')).toMatchObject({ ready: 0, held: 0 })
       })
 
-      test('the transport says whose plans it carries out', async ({ skip }) => {
-        if (!fixture.plan) return skip('no result backend of the same driver')
-        const backend = await connectedBackend(fixture.plan)
+      withPlans('the transport says whose plans it carries out', async () => {
+        const backend = await connectedBackend()
         const transport = await connected()
 
         expect(transport.driver).toBeDefined()
@@ -1190,9 +1201,8 @@ export function describeTransport(
         expect(transport.driver).toBe(backend.plan(success('one'), { ttlMs: hourMs })?.driver)
       })
 
-      test('a plan of another driver is refused, and the message can still be settled', async ({ skip }) => {
-        if (!fixture.plan) return skip('no result backend of the same driver')
-        const backend = await connectedBackend(fixture.plan)
+      withPlans('a plan of another driver is refused, and the message can still be settled', async () => {
+        const backend = await connectedBackend()
         const transport = await connected()
         await transport.publish([toQueue('q', 'one')])
         const delivery = await (await consumed(transport)).next()
@@ -1206,9 +1216,8 @@ export function describeTransport(
         expect(await delivery.ack()).toBe('ok')
       })
 
-      test('each result of many acknowledgements at once is stored', async ({ skip }) => {
-        if (!fixture.plan) return skip('no result backend of the same driver')
-        const backend = await connectedBackend(fixture.plan)
+      withPlans('each result of many acknowledgements at once is stored', async () => {
+        const backend = await connectedBackend()
         const transport = await connected()
         await transport.publish(numbered(50).map((text) => toQueue('q', text)))
         const taken = await (await consumed(transport)).take(50)
@@ -1221,10 +1230,9 @@ export function describeTransport(
         expect(metas.map((meta) => meta?.result)).toEqual(numbered(50))
       })
 
-      test('a watcher of another connection sees it', async ({ skip }) => {
-        if (!fixture.plan) return skip('no result backend of the same driver')
-        const backend = await connectedBackend(fixture.plan)
-        const watching = await connectedBackend(fixture.plan)
+      withPlans('a watcher of another connection sees it', async () => {
+        const backend = await connectedBackend()
+        const watching = await connectedBackend()
         const transport = await connected()
         await transport.publish([toQueue('q', 'one')])
         const delivery = await (await consumed(transport)).next()
@@ -1242,9 +1250,8 @@ export function describeTransport(
         expect(seen).toEqual(['STARTED', 'SUCCESS'])
       })
 
-      test('a stored SUCCESS is not overwritten, and the message is gone all the same', async ({ skip }) => {
-        if (!fixture.plan) return skip('no result backend of the same driver')
-        const backend = await connectedBackend(fixture.plan)
+      withPlans('a stored SUCCESS is not overwritten, and the message is gone all the same', async () => {
+        const backend = await connectedBackend()
         const transport = await connected()
         await backend.store([success('one')], { ttlMs: hourMs })
         await transport.publish([toQueue('q', 'one')])
@@ -1256,9 +1263,8 @@ export function describeTransport(
         expect(await transport.queueInfo('q')).toMatchObject({ ready: 0, held: 0 })
       })
 
-      test('a delivery that was lost stores nothing', async ({ skip }) => {
-        if (!fixture.plan) return skip('no result backend of the same driver')
-        const backend = await connectedBackend(fixture.plan)
+      withPlans('a delivery that was lost stores nothing', async () => {
+        const backend = await connectedBackend()
         const transport = await connected()
         await transport.publish([toQueue('q', 'one')])
         const inbox = await consumed(transport)

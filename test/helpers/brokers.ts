@@ -42,7 +42,8 @@ export function describeBrokers(
     body(async () => brokerOf({ broker: server.url.replace(/\/0$/, `/${db++}`) }), 'redis')
   })
 
-  describe.skipIf(!rabbitmq || !requireService('rabbitmq'))(`${what} on rabbitmq`, () => {
+  if (!rabbitmq) return
+  describe.skipIf(!requireService('rabbitmq'))(`${what} on rabbitmq`, () => {
     let node: RabbitmqNode
     beforeAll(async () => {
       node = await sharedRabbitmq()

@@ -32,5 +32,5 @@ describe.skipIf(!requireService('rabbitmq'))('over a private node', () => {
       },
     }
   }
-  describeTransport('rabbitmq', fixture, { nativeEta: true })
+  describeTransport('rabbitmq', fixture, { priority: false, plans: false })
 })
