@@ -117,7 +117,14 @@ export async function packageExtension(file = join(extension, 'tq-vscode.vsix'),
     if (dist === undefined) await buildExtension(join(staging, 'dist'))
     else await cp(dist, join(staging, 'dist'), { recursive: true })
     const vsce = join(dirname(createRequire(import.meta.url).resolve('@vscode/vsce/package.json')), 'vsce')
-    const args = ['package', '--no-dependencies', '--allow-missing-repository', '--out', path]
+    const args = [
+      'package',
+      '--no-dependencies',
+      '--allow-missing-repository',
+      '--no-rewrite-relative-links',
+      '--out',
+      path,
+    ]
     // Rejects with what it has said.
     await promisify(execFile)(process.execPath, [vsce, ...args], { cwd: staging })
   } finally {

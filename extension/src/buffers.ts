@@ -9,7 +9,10 @@ const typingMs = 100
 const filesMs = 100
 const languages = ['typescript', 'typescriptreact', 'javascript', 'javascriptreact']
 // Two, because the editor's patterns know no braces inside braces.
-const watched = ['**/*.{ts,tsx,mts,cts,js,jsx,mjs,cjs}', '**/{package.json,tsconfig*.json,jsconfig*.json,.gitignore}']
+const watched = [
+  '**/*.{ts,tsx,mts,cts,js,jsx,mjs,cjs}',
+  '**/{package.json,tsconfig*.json,jsconfig*.json,.gitignore,.env}',
+]
 
 type FileKind = 'created' | 'changed' | 'deleted'
 
@@ -53,7 +56,10 @@ export class Buffers extends Disposable {
         this.#typed(document)
       }),
       workspace.onDidSaveTextDocument((document) => {
-        if (isSource(document)) this.#flush(document)
+        if (!isSource(document)) return
+        this.#flush(document)
+        // The watchers tell it later; what is run next is to run what was saved.
+        this.#client.notify(filesChanged, { events: [{ file: document.uri.fsPath, kind: 'changed' }] })
       }),
       catalogue.onChanged(({ tasks, versions }) => {
         for (const file of new Set([...tasks, ...versions.keys()])) {

@@ -120,6 +120,12 @@ export class Catalogue {
     )
   }
 
+  /** How many there are in all folders. */
+  get problems(): number {
+    const counts = [...this.#folders.values()].flatMap(({ diagnostics }) => [...diagnostics.values()])
+    return counts.reduce((sum, list) => sum + list.length, 0)
+  }
+
   #add(scan: FolderScan, folder: string, task: TaskInfo): string {
     const file = join(folder, task.file)
     const defined = { folder, file, task }

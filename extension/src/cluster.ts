@@ -9,20 +9,32 @@ export type Registration = { readonly on: readonly string[] } | 'missing' | 'unk
 export class Cluster {
   #targets: readonly Target[] = []
   readonly #live = new Map<string, LiveState>()
+  // Since when a target is not connected.
+  readonly #lostMs = new Map<string, number>()
   readonly #names = new WeakMap<LiveWorker, ReadonlySet<string>>()
   readonly #changed = new Emitter<void>()
   readonly onChanged = this.#changed.event
 
-  setTargets(targets: readonly Target[]): void {
+  setTargets(targets: readonly Target[], nowMs = Date.now()): void {
     this.#targets = targets
     const ids = new Set(targets.map((one) => one.id))
     for (const id of this.#live.keys()) if (!ids.has(id)) this.#live.delete(id)
+    for (const id of this.#lostMs.keys()) if (!ids.has(id)) this.#lostMs.delete(id)
+    for (const { id, state } of targets) {
+      if (state === 'live') this.#lostMs.delete(id)
+      else if (!this.#lostMs.has(id)) this.#lostMs.set(id, nowMs)
+    }
     this.#changed.fire()
   }
 
   setLive(state: LiveState): void {
     this.#live.set(state.target, state)
     this.#changed.fire()
+  }
+
+  /** Since when there is no connection to the broker of a target, so that nobody knows how its workers and queues are. */
+  lostMs(target: string): number | undefined {
+    return this.#lostMs.get(target)
   }
 
   get targets(): readonly Target[] {
@@ -33,8 +45,11 @@ export class Cluster {
     return this.#targets.find((one) => one.id === id)
   }
 
+  /** None lives for all that is known while there is no connection. */
   workers(target: string): readonly LiveWorker[] {
-    return this.#live.get(target)?.workers ?? []
+    const workers = this.#live.get(target)?.workers ?? []
+    if (!this.#lostMs.has(target)) return workers
+    return workers.map((one) => (one.state === 'live' ? { ...one, state: 'stale' } : one))
   }
 
   queues(target: string): readonly LiveQueue[] {

@@ -1,8 +1,9 @@
-import { commands, Disposable, env, type QuickPickItem, Range, Uri, window } from 'vscode'
+import { commands, Disposable, env, type QuickPickItem, QuickPickItemKind, Range, Uri, window, workspace } from 'vscode'
 import { type DefinedTask, targetOf } from './catalogue.ts'
 import type { CommandParts } from './command-parts.ts'
 import type { TaskResult } from './results.ts'
 import { refresh } from './sidecar/protocol.ts'
+import { type StatusItem, statusItems } from './status-items.ts'
 import { errorText } from './task-runner.ts'
 import { afterName } from './views/tasks-model.ts'
 import type { Subject } from './views/tree-node.ts'
@@ -38,7 +39,7 @@ const table: Readonly<Record<string, Handler>> = {
     await env.clipboard.writeText(await documents.textOf(result))
     window.setStatusBarMessage(parts.messages.copied, 2000)
   },
-  'tq.clearInlineResults': ({ results }) => results.clearAll(),
+  'tq.clearInlineResults': ({ results }) => results.clearAll(Date.now()),
   'tq.startWorker': startWorker,
   'tq.stopWorker': stopWorker,
   'tq.inspectWorker': inspectWorker,
@@ -102,21 +103,44 @@ async function openTask(parts: CommandParts, argument: unknown): Promise<void> {
 }
 
 async function showStatus(parts: CommandParts): Promise<void> {
-  const { messages, client, cluster, results } = parts
-  const items: (QuickPickItem & { readonly command: string })[] = [
+  const { messages, client, catalogue, cluster, results } = parts
+  const { state, scanOnly, node } = client
+  const told = statusItems({
+    state,
+    scanOnly,
+    node,
+    trusted: workspace.isTrusted,
+    cluster,
+    tasks: catalogue.all().filter(({ task }) => !task.inTest).length,
+    problems: catalogue.problems,
+    messages,
+    nowMs: Date.now(),
+  })
+  const actions: readonly StatusItem[] = [
     ...(results.running().length > 0
       ? [{ label: `$(debug-stop) ${messages.cancelRun}`, command: 'tq.cancelRun' }]
       : []),
     ...(cluster.targets.length > 0 ? [{ label: `$(add) ${messages.startWorker}`, command: 'tq.startWorker' }] : []),
-    ...(client.state === 'noNode' || client.scanOnly
-      ? [{ label: `$(gear) ${messages.setNode}`, command: 'workbench.action.openSettings' }]
+    ...(state === 'noNode' || scanOnly
+      ? [{ label: `$(gear) ${messages.setNode}`, command: 'workbench.action.openSettings', argument: 'tq.nodePath' }]
       : []),
     { label: `$(output) ${messages.showLog}`, command: 'tq.showLog' },
     { label: `$(debug-restart) ${messages.restart}`, command: 'tq.restart' },
   ]
-  const chosen = await window.showQuickPick(items, { title: 'tq' })
-  if (chosen)
-    await commands.executeCommand(chosen.command, ...(chosen.command.endsWith('Settings') ? ['tq.nodePath'] : []))
+  const line = (label: string): QuickPickItem => ({ label, kind: QuickPickItemKind.Separator })
+  const items = [line(messages.state), ...told.map(pickItem), line(messages.actions), ...actions.map(pickItem)]
+  const chosen = await window.showQuickPick<QuickPickItem & Partial<Picked>>(items, { title: 'tq' })
+  const { command, argument } = chosen?.item ?? {}
+  if (command !== undefined) await commands.executeCommand(command, ...(argument === undefined ? [] : [argument]))
+}
+
+interface Picked extends QuickPickItem {
+  readonly item: StatusItem
+}
+
+function pickItem(item: StatusItem): Picked {
+  const { label, description, detail } = item
+  return { label, item, ...(description !== undefined && { description }), ...(detail !== undefined && { detail }) }
 }
 
 /** The result at the definition is what the person waits for: its file is shown, where it is not. */

@@ -67,7 +67,7 @@ export function activate(context: ExtensionContext): TqApi {
     views,
     documents,
     status,
-    new TaskLenses(catalogue, buffers.marks, messages),
+    new TaskLenses({ catalogue, marks: buffers.marks, results, messages }),
     new TaskDiagnostics(catalogue),
     registerCommands({ client, catalogue, cluster, results, views, documents, runner, log, messages }),
     views.onVisible(watch),

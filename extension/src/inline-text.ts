@@ -6,6 +6,16 @@ const valueLength = 60
 
 export type Tone = 'good' | 'bad' | 'odd' | 'busy'
 
+/**
+ * The same for an item of a lens line, on its own and without the age: `✗ FAIL Error: odd input · 3 ms`. What a lens would draw as an
+ * icon is text.
+ */
+export function lensText(result: TaskResult, messages: Messages): string {
+  const { text, tone } = inlineText(result, messages, result.atMs)
+  const plain = text.replaceAll(/\$\([a-zA-Z0-9-]+(?:~[a-zA-Z]+)?\)/gu, (icon) => `\\${icon}`)
+  return tone === 'bad' ? plain.replace(/ {2}(?=\S+ \S+$)/u, ' · ') : plain
+}
+
 export interface InlineText {
   readonly text: string
   readonly tone: Tone

@@ -128,6 +128,19 @@ export function createMessages(words: Words) {
     embedded: t('embedded'),
     connecting: t('connecting'),
     workers: (count: number) => (count === 1 ? t('1 worker') : t('{0} workers', count)),
+    noWorkerHere: t('no worker'),
+    workerComes: t('A worker comes by itself with the next run.'),
+    brokerLost: t('broker lost'),
+    notConnected: t('not connected'),
+    noProblems: t('No problems'),
+    problems: (count: number) => (count === 1 ? t('1 problem') : t('{0} problems', count)),
+    nodeOrigin: {
+      setting: t('from the setting tq.nodePath'),
+      path: t('from PATH'),
+      editor: t("the editor's own"),
+    },
+    state: t('State'),
+    actions: t('Actions'),
     scanned: (tasks: number) => (tasks === 1 ? t('1 task') : t('{0} tasks', tasks)),
   }
 }

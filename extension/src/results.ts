@@ -1,4 +1,5 @@
 import { Emitter } from 'vscode-jsonrpc'
+import type { DefinedTask } from './catalogue.ts'
 import type { RunUpdate, TaskOutcome } from './sidecar/protocol.ts'
 
 /** The newest that is known of a task of a folder: a run from here or an outcome that was seen. */
@@ -41,6 +42,10 @@ const mostOwn = 1000
 export class Results {
   readonly #latest = new Map<string, TaskResult>()
   readonly #runs = new Map<string, StartedRun>()
+  // Runs that go on and are shown no more.
+  readonly #hidden = new Set<string>()
+  // When the result of a task was cleared: what had ended by then does not come back.
+  readonly #cleared = new Map<string, number>()
   // Ids of tasks that were sent from here, the newest.
   readonly #ownIds = new Set<string>()
   readonly #changed = new Emitter<TaskResult>()
@@ -58,11 +63,15 @@ export class Results {
     if (!run) return undefined
     const result = { ...run, ...update, args: run.args }
     if (update.id !== undefined) this.#remember(update.id)
-    if (isFinal(update.state)) this.#runs.delete(run.runId)
+    const isHidden = this.#hidden.has(run.runId)
+    if (isFinal(update.state)) {
+      this.#runs.delete(run.runId)
+      this.#hidden.delete(run.runId)
+    }
     // An earlier run of the same task does not come back over a later one.
     const shown = this.#latest.get(keyOf(run))
     const isOlder = shown?.runId !== undefined && shown.runId !== run.runId && this.#runs.has(shown.runId)
-    if (!isOlder) this.#set(result)
+    if (!isOlder && !isHidden) this.#set(result)
     return result
   }
 
@@ -77,13 +86,20 @@ export class Results {
     if (this.#ownIds.has(outcome.id)) return false
     const shown = this.#latest.get(keyOf({ folder, task: outcome.task }))
     const isRead = shown?.runId !== undefined && (!isFinal(shown.state) || outcome.atMs < shown.atMs + readingMs)
-    const isOlder = shown !== undefined && outcome.atMs < shown.atMs
+    const clearedMs = this.#cleared.get(keyOf({ folder, task: outcome.task })) ?? -Infinity
+    const isOlder = outcome.atMs < Math.max(shown?.atMs ?? -Infinity, clearedMs)
     if (!isRead && !isOlder) this.#set({ ...outcome, folder })
     return true
   }
 
   latest(folder: string, task: string): TaskResult | undefined {
     return this.#latest.get(keyOf({ folder, task }))
+  }
+
+  /** What is shown at a definition: a run belongs to the one it was started at, what was seen to every one of the name. */
+  at({ folder, task: { id, name } }: DefinedTask): TaskResult | undefined {
+    const result = name === undefined ? undefined : this.latest(folder, name)
+    return result?.definition === undefined || result.definition === id ? result : undefined
   }
 
   newest(): TaskResult | undefined {
@@ -95,16 +111,19 @@ export class Results {
     return [...this.#runs.values()]
   }
 
-  clear(folder: string, task: string): void {
+  /** A run of it that goes on is not shown any more either, nor is what had ended by `nowMs` and is told later. */
+  clear(folder: string, task: string, nowMs: number): void {
     const key = keyOf({ folder, task })
+    for (const run of this.#runs.values()) if (keyOf(run) === key) this.#hidden.add(run.runId)
     const gone = this.#latest.get(key)
     if (!gone) return
     this.#latest.delete(key)
+    this.#cleared.set(key, nowMs)
     this.#changed.fire(gone)
   }
 
-  clearAll(): void {
-    for (const { folder, task } of [...this.#latest.values()]) this.clear(folder, task)
+  clearAll(nowMs: number): void {
+    for (const { folder, task } of [...this.#latest.values()]) this.clear(folder, task, nowMs)
   }
 
   /** The process that followed the runs is gone. */

@@ -54,6 +54,7 @@ export class SidecarClient {
   readonly onState = this.#stateChanged.event
   #state: SidecarState = 'idle'
   #scanOnly = false
+  #node: NodeChoice | undefined
   #child: ChildProcess | undefined
   #connection: MessageConnection | undefined
   #timer: NodeJS.Timeout | undefined
@@ -71,6 +72,11 @@ export class SidecarClient {
   /** The only Node there is can find tasks but not run them. */
   get scanOnly(): boolean {
     return this.#scanOnly
+  }
+
+  /** What runs the sidecar; undefined where nothing was found, or nothing was looked for yet. */
+  get node(): NodeChoice | undefined {
+    return this.#node
   }
 
   /** What the sidecar tells, of this process and of every later one. */
@@ -133,6 +139,7 @@ export class SidecarClient {
     if (turn !== this.#turn) return
     this.#say(found)
     const { choice } = found
+    this.#node = choice
     if (!choice) {
       this.#become('noNode')
       return

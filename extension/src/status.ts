@@ -17,7 +17,7 @@ export interface StatusInput {
   readonly state: SidecarState
   readonly scanOnly: boolean
   readonly trusted: boolean
-  readonly cluster: Cluster
+  readonly cluster: Pick<Cluster, 'targets' | 'workers'>
   readonly messages: Messages
 }
 
@@ -35,7 +35,7 @@ export function statusOf({ state, scanOnly, trusted, cluster, messages }: Status
   return { text: brokerText(targets, cluster, messages), isTrouble: false, lines }
 }
 
-function brokerText(targets: readonly Target[], cluster: Cluster, messages: Messages): string {
+function brokerText(targets: readonly Target[], cluster: StatusInput['cluster'], messages: Messages): string {
   const brokers = new Set(targets.map(nameOf))
   const [broker] = brokers
   const [first] = targets
@@ -47,7 +47,7 @@ function brokerText(targets: readonly Target[], cluster: Cluster, messages: Mess
   return isAlone ? messages.statusNoWorker(text) : messages.statusBroker(text)
 }
 
-function lineOf(target: Target, cluster: Cluster, messages: Messages): string {
+function lineOf(target: Target, cluster: StatusInput['cluster'], messages: Messages): string {
   const name = oneLine(target.main ?? target.id.slice(target.folder.length + 1), 80)
   const broker = target.embedded ? messages.embedded : oneLine(nameOf(target), 200)
   const state =
@@ -63,7 +63,7 @@ function nameOf({ broker, embedded }: Target): string {
   return broker ?? (embedded ? 'embedded' : '')
 }
 
-function liveWorkers(target: Target, cluster: Cluster): number {
+function liveWorkers(target: Target, cluster: StatusInput['cluster']): number {
   return cluster.workers(target.id).filter((one) => one.state === 'live').length
 }
 

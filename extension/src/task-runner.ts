@@ -7,7 +7,7 @@ import { type DefinedTask, keyOf, targetOf } from './catalogue.ts'
 import type { Messages } from './messages.ts'
 import type { Results, StartedRun } from './results.ts'
 import { SidecarGoneError, type SidecarClient } from './sidecar-client.ts'
-import { cancelRun, run } from './sidecar/protocol.ts'
+import { aboutToRun, cancelRun, run } from './sidecar/protocol.ts'
 
 const stateKey = 'tq.arguments'
 // What is remembered of one task; a pasted megabyte is not.
@@ -35,6 +35,7 @@ export class TaskRunner {
     const { messages } = this.#options
     const given = texts === undefined ? undefined : readAnswers(defined.task, texts, messages)
     const last = texts ?? this.#remembered()[keyOf(defined)] ?? []
+    if (!given && defined.task.parameters.length > 0) this.#getReady(defined)
     const answers = given ?? (await askArguments(defined.task, last, messages))
     if (answers) await this.#send(defined, answers)
   }
@@ -55,6 +56,11 @@ export class TaskRunner {
     const chosen = await window.showWarningMessage(untrustedRefusal, manageTrust)
     if (chosen === manageTrust) await commands.executeCommand('workbench.trust.manage')
     return false
+  }
+
+  #getReady(defined: DefinedTask): void {
+    const target = targetOf(defined)
+    this.#options.client.notify(aboutToRun, { folder: defined.folder, ...(target !== undefined && { target }) })
   }
 
   async #send(defined: DefinedTask, { texts, args }: Answers): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { inlineText } from '../../extension/src/inline-text.ts'
+import { inlineText, lensText } from '../../extension/src/inline-text.ts'
 import { createMessages, plainWords } from '../../extension/src/messages.ts'
 import type { TaskResult } from '../../extension/src/results.ts'
 import { ageText, durationText, oneLine } from '../../extension/src/text.ts'
@@ -48,6 +48,19 @@ describe('the text at the end of a line', () => {
 
     expect(tone).toBe('bad')
     expect(text).toContain('✗ FAIL')
+  })
+})
+
+describe('the text of a lens', () => {
+  test.each<[Partial<TaskResult>, string]>([
+    [{ state: 'FAILURE', text: 'Error: odd input', runtimeMs: 3 }, '✗ FAIL Error: odd input · 3 ms'],
+    [{ state: 'FAILURE', text: 'Error: odd input' }, '✗ FAIL Error: odd input'],
+    [{ text: '4', runtimeMs: 3.4 }, '=> 4  ✓ 3 ms'],
+    [{ text: "'$(bug) $(sync~spin) $(no icon)'" }, "=> '\\$(bug) \\$(sync~spin) $(no icon)'  ✓"],
+  ])('%o', (result, expected) => {
+    const base = { folder: '/w', task: 'math.add', target: undefined, state: 'SUCCESS', text: '', atMs: 0 }
+
+    expect(lensText({ ...base, ...result }, messages)).toBe(expected)
   })
 })
 

@@ -78,10 +78,50 @@ describe('the latest result of a task', () => {
     const results = new Results()
     results.seen(folder, { ...outcome, atMs: 5 })
 
-    results.clearAll()
+    results.clearAll(6)
 
     expect(results.latest(folder, 'math.add')).toBeUndefined()
     expect(results.newest()).toBeUndefined()
+  })
+})
+
+describe('a result that was cleared', () => {
+  test('does not come back with what is told of it later', () => {
+    const results = new Results()
+    results.started(run)
+    results.updated(update('SUCCESS', '4', 'r1', 10))
+    results.clearAll(12)
+
+    results.seen(folder, { ...outcome, id: 'id-r1', atMs: 10 })
+    results.seen(folder, { ...outcome, id: 'somebody', atMs: 11 })
+
+    expect(results.latest(folder, 'math.add')).toBeUndefined()
+  })
+
+  test('does not come back with the end of a run that went on', () => {
+    const results = new Results()
+    results.started(run)
+    results.updated(update('STARTED'))
+    results.clearAll(12)
+
+    const told = results.updated(update('SUCCESS', '4', 'r1', 20))
+
+    expect(told).toMatchObject({ text: '4' })
+    expect(results.latest(folder, 'math.add')).toBeUndefined()
+    expect(results.running()).toEqual([])
+  })
+
+  test('makes place for the next one', () => {
+    const results = new Results()
+    results.started(run)
+    results.clearAll(12)
+
+    results.seen(folder, { ...outcome, atMs: 13 })
+    const seen = results.latest(folder, 'math.add')?.text
+    results.started({ ...run, runId: 'r2', atMs: 14 })
+    results.updated(update('SUCCESS', '5', 'r2', 15))
+
+    expect([seen, results.latest(folder, 'math.add')?.text]).toEqual(['9', '5'])
   })
 })
 

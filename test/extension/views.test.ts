@@ -3,7 +3,7 @@ import { queuesTree } from '../../extension/src/views/queues-model.ts'
 import { tasksTree } from '../../extension/src/views/tasks-model.ts'
 import { changedNodes, type TreeNode } from '../../extension/src/views/tree-node.ts'
 import { workersTree } from '../../extension/src/views/workers-model.ts'
-import { app, folder, liveWorker, messages, outline, scanResult, shop, target, taskInfo } from './models.ts'
+import { app, folder, liveWorker, messages, outline, scanDiff, scanResult, shop, target, taskInfo } from './models.ts'
 
 const add = taskInfo('math.add')
 const send = taskInfo('mail.send', { file: 'src/tasks/mail.ts' })
@@ -107,6 +107,29 @@ describe('the view of tasks', () => {
     expect(changed).toEqual([])
     expect((user + system) / 1000).toBeLessThan(1000)
   })
+
+  test('files in which nothing has changed keep their nodes, until workers have other tasks', () => {
+    const memo = new Map()
+    const input = { ...shop([add, send]), memo }
+    const before = tasksTree(input)
+
+    input.catalogue.apply(folder, scanDiff({ changed: [{ ...add, signature: 'math.add(n: number): number' }] }))
+    const edited = tasksTree(input)
+    input.cluster.setLive({ target: target.id, workers: [liveWorker('w1')], queues: [] })
+    const live = tasksTree(input)
+
+    expect(edited[0]).toBe(before[0])
+    expect(outline(edited)[3]).toBe('  math.add | (n: number): number')
+    expect(live[0]).not.toBe(before[0])
+    expect(outline(live)[1]).toContain('not on any worker')
+  })
+
+  test('files are closed where there are many tasks', () => {
+    const many = Array.from({ length: 301 }, (_, i) => taskInfo(`t${i}`))
+
+    expect(tasksTree(shop(many.slice(1)))).toMatchObject([{ isOpen: true }])
+    expect(tasksTree(shop(many))[0]).not.toHaveProperty('isOpen')
+  })
 })
 
 describe('the view of workers', () => {
@@ -164,7 +187,7 @@ describe('the view of queues', () => {
     ]
     cluster.setLive({ target: target.id, workers: [], queues })
 
-    const tree = queuesTree(cluster, messages)
+    const tree = queuesTree(cluster, messages, 0)
 
     expect(outline(tree)).toEqual([
       'celery | 0 ready · 2 held · 1 scheduled · 1 consumer',
@@ -172,6 +195,35 @@ describe('the view of queues', () => {
       'far | 1 ready',
     ])
     expect(tree.map((one) => one.icon)).toEqual(['list-flat', 'warning', 'list-flat'])
+  })
+})
+
+describe('while the broker is lost', () => {
+  test('nobody is shown as living, and everything has its age', () => {
+    const { cluster, ...input } = shop([add], [liveWorker('w1')])
+    cluster.setLive({
+      target: target.id,
+      workers: [liveWorker('w1')],
+      queues: [{ name: 'celery', ready: 2, held: 0, parked: 0, consumers: 0 }],
+    })
+    cluster.setTargets([{ ...target, state: 'lost' }], 10_000)
+    cluster.setTargets([{ ...target, state: 'lost', reason: 'refused' }], 20_000)
+
+    const [worker] = workersTree(cluster, messages, 30_000)
+    const [queue] = queuesTree(cluster, messages, 30_000)
+    const [file] = tasksTree({ ...input, cluster })
+
+    expect(worker).toMatchObject({ description: 'no heartbeat for 30 s', isGrey: true, context: 'worker;stale' })
+    expect(queue).toMatchObject({ description: '20 s ago · 2 ready · no consumer', isGrey: true, icon: 'list-flat' })
+    expect(file?.children).toMatchObject([{ icon: 'symbol-method' }])
+  })
+
+  test('all is as before when it is back', () => {
+    const { cluster } = shop([], [liveWorker('w1')])
+    cluster.setTargets([{ ...target, state: 'lost' }], 10_000)
+    cluster.setTargets([target], 20_000)
+
+    expect(workersTree(cluster, messages, 0)).toMatchObject([{ context: 'worker;live' }])
   })
 })
 

@@ -75,7 +75,7 @@ export class InlineResults extends Disposable {
       const place = marks.placeOf(file, keyOf(defined))
       const { name } = defined.task
       if (name === undefined || !place || !results.latest(defined.folder, name)) continue
-      if (edits.some((edit) => touches(edit, place.line))) results.clear(defined.folder, name)
+      if (edits.some((edit) => touches(edit, place.line))) results.clear(defined.folder, name, Date.now())
     }
   }
 
@@ -116,11 +116,9 @@ export class InlineResults extends Disposable {
   #placed(file: string) {
     const { catalogue, marks, results, messages } = this.#options
     return catalogue.tasksIn(file).flatMap((defined) => {
-      const { name, site, id } = defined.task
-      const result = name === undefined ? undefined : results.latest(defined.folder, name)
-      // A run belongs to the definition it was started at, what was seen to every definition of the name.
-      if (!result || (result.definition !== undefined && result.definition !== id)) return []
-      const { line } = marks.placeOf(file, keyOf(defined)) ?? { line: site.line - 1 }
+      const result = results.at(defined)
+      if (!result) return []
+      const { line } = marks.placeOf(file, keyOf(defined)) ?? { line: defined.task.site.line - 1 }
       return [{ line, result, text: inlineText(result, messages, Date.now()) }]
     })
   }

@@ -13,15 +13,25 @@ const mostWorkers = 200
 /** Those that have been away for longer are no longer news. */
 const forgottenAfterMs = 15 * 60_000
 
+export interface LiveFacts {
+  readonly nowMs: number
+  /** Node names of the workers that were started from here. */
+  readonly own: ReadonlySet<string>
+  /** Of those among them that made place for others: that they are gone is no news. */
+  readonly replaced: ReadonlySet<string>
+  readonly texts: Texts
+}
+
 /** The workers of a cluster as the editor shows them, those that live first. */
 export function liveWorkers(
   cluster: ClusterState,
   answers: ReadonlyMap<string, WorkerAnswers>,
-  facts: { readonly nowMs: number; readonly own: ReadonlySet<string>; readonly texts: Texts },
+  facts: LiveFacts,
 ): readonly LiveWorker[] {
-  const { nowMs, own, texts } = facts
+  const { nowMs, own, replaced, texts } = facts
   return [...cluster.workers.values()]
     .filter(({ lastSeenMs }) => nowMs - lastSeenMs < forgottenAfterMs)
+    .filter(({ hostname, offline }) => !offline || !replaced.has(hostname))
     .sort((a, b) => rank(a, nowMs) - rank(b, nowMs) || (a.hostname < b.hostname ? -1 : 1))
     .slice(0, mostWorkers)
     .map((worker): LiveWorker => {

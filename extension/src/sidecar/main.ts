@@ -56,6 +56,7 @@ class Session {
     wire.onNotification(protocol.bufferChanged, (params) => this.#sidecar?.bufferChanged(params))
     wire.onNotification(protocol.bufferClosed, ({ file }) => this.#sidecar?.bufferClosed(file))
     wire.onNotification(protocol.filesChanged, (params) => this.#sidecar?.filesChanged(params))
+    wire.onNotification(protocol.aboutToRun, (params) => this.#sidecar?.aboutToRun(params))
     wire.onNotification(protocol.watchLive, ({ visible }) => this.#sidecar?.watchLive(visible))
     wire.onNotification(protocol.refresh, () => this.#sidecar?.refresh())
     wire.listen()

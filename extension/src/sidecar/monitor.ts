@@ -1,30 +1,22 @@
 import { type Logger, systemClock, type TaskMeta, Tq } from 'tq-runtime'
-import {
-  type ClusterState,
-  emptyCluster,
-  eventHistory,
-  isAlive,
-  reduceEvents,
-  replayEvents,
-  subscribeEvents,
-  type TaskView,
-  type WorkerEvent,
-} from 'tq-runtime/monitor'
+import { eventHistory, isAlive, subscribeEvents, type WorkerEvent } from 'tq-runtime/monitor'
 import { existsSync } from 'node:fs'
 import type { BrokerPlace } from './broker-place.ts'
+import { ConnectionGate } from './connection-gate.ts'
 import type { Editor } from './editor.ts'
-import { fingerprint, liveWorkers } from './live-state.ts'
-import { OutcomeList } from './outcomes.ts'
+import { EventIntake, type TaskListener } from './event-intake.ts'
+import { liveQueues } from './live-queues.ts'
+import { LiveShow } from './live-show.ts'
+import type { LiveFacts } from './live-state.ts'
 import type { LiveQueue, LiveWorker, TaskOutcome } from './protocol.ts'
 import type { Texts } from './texts.ts'
-import { queueNames, WorkerQuestions } from './worker-questions.ts'
+import { isConsumed, WorkerQuestions } from './worker-questions.ts'
 
 export interface MonitorListener {
   onState(state: MonitorState): void
   onLive(workers: readonly LiveWorker[], queues: readonly LiveQueue[]): void
   onOutcomes(outcomes: readonly Omit<TaskOutcome, 'target'>[], more: number): void
-  /** Node names of the workers that were started from here. */
-  ownWorkers(): ReadonlySet<string>
+  ownWorkers(): Pick<LiveFacts, 'own' | 'replaced'>
 }
 
 export interface MonitorState {
@@ -32,15 +24,11 @@ export interface MonitorState {
   readonly reason?: string | undefined
 }
 
-/** What the events tell of one task. */
-export type TaskListener = (task: TaskView) => void
-
 const showEveryMs = 250
 const tickMs = 1000
 const pollMs = 2000
 const answerMs = 1500
 const longestPauseMs = 15_000
-const largestBacklog = 100_000
 
 /**
  * Follows one broker: its events and their history, its workers' answers, its queues. Connects again by itself. A SQLite file that
@@ -52,22 +40,16 @@ export class Monitor {
   readonly #texts: Texts
   readonly #listener: MonitorListener
   readonly #closed = new AbortController()
-  readonly #outcomes: OutcomeList
-  readonly #tasks = new Map<string, TaskListener>()
+  readonly #intake: EventIntake
+  readonly #live: LiveShow
+  readonly #gate = new ConnectionGate()
   readonly #questions = new WorkerQuestions()
   #again = new AbortController()
   #running: Promise<void> | undefined
-  #connected = Promise.withResolvers<Tq>()
-  #isConnected = false
-  #wanted = 0
   #app: Tq | undefined
   #wake = new AbortController()
-  #cluster: ClusterState = emptyCluster({ maxTasks: 5000, maxText: 1024 })
-  #queues: readonly LiveQueue[] = []
-  #waiting: WorkerEvent[] = []
   #flushing = false
   #flushedMs = 0
-  #shown = ''
   #isVisible = false
   #state: MonitorState = { state: 'connecting' }
 
@@ -76,7 +58,13 @@ export class Monitor {
     this.#editor = deps.editor
     this.#texts = deps.texts
     this.#listener = deps.listener
-    this.#outcomes = new OutcomeList(deps.texts)
+    this.#intake = new EventIntake(deps.texts, (hostname) => this.#questions.forget(hostname))
+    this.#live = new LiveShow({
+      texts: deps.texts,
+      questions: this.#questions,
+      onLive: (workers, queues) => deps.listener.onLive(workers, queues),
+      ownWorkers: () => deps.listener.ownWorkers(),
+    })
   }
 
   get state(): MonitorState {
@@ -104,40 +92,15 @@ export class Monitor {
   }
 
   /** The app of the living connection; rejects with why there is none after `patienceMs`. */
-  async connected(patienceMs: number): Promise<Tq> {
-    this.#wanted++
+  connected(patienceMs: number): Promise<Tq> {
+    const app = this.#gate.wait(patienceMs, () => this.#state.reason ?? `${this.place.name} does not answer.`)
     this.wake()
-    let late: (error: Error) => void = () => undefined
-    const timeout = new Promise<never>((_, reject) => {
-      late = reject
-    })
-    const timer = systemClock.timer(
-      patienceMs,
-      () => {
-        const why = this.#state.reason ?? `${this.place.name} does not answer.`
-        late(new Error(`There is no connection to the broker. ${why}`))
-      },
-      { ref: true },
-    )
-    try {
-      return await Promise.race([this.#connected.promise, timeout])
-    } finally {
-      this.#wanted--
-      timer.cancel()
-    }
-  }
-
-  /** The app, if there is a connection now. */
-  get app(): Tq | undefined {
-    return this.#app
+    return app
   }
 
   /** Hears what events tell of one task, what is known already at once; call what comes back to end that. */
   follow(id: string, listener: TaskListener): () => void {
-    this.#tasks.set(id, listener)
-    const known = this.#cluster.tasks.get(id)
-    if (known) listener(known)
-    return () => this.#tasks.delete(id)
+    return this.#intake.follow(id, listener)
   }
 
   /** False while the file of the broker does not exist. */
@@ -147,7 +110,7 @@ export class Monitor {
 
   /** For how long a worker has been silent that should not be; undefined for one that lives or said goodbye. */
   awayMs(hostname: string): number | undefined {
-    const worker = this.#cluster.workers.get(hostname)
+    const worker = this.#intake.cluster.workers.get(hostname)
     const nowMs = systemClock.now()
     if (!worker || isAlive(worker, nowMs) || this.#state.state !== 'live') return undefined
     return nowMs - worker.lastSeenMs
@@ -155,16 +118,12 @@ export class Monitor {
 
   /** Whether anybody consumes the queue, as far as can be found out within a second. */
   async isConsumed(queue: string): Promise<boolean> {
-    const app = await this.connected(answerMs)
-    const { consumers } = await (await app.connections.transport()).queueInfo(queue)
-    if (consumers !== undefined) return consumers > 0
-    const answers = await app.control.inspect('activeQueues', { timeoutMs: 1000 })
-    return Object.values(answers).some((queues) => queueNames(queues)?.includes(queue) === true)
+    return isConsumed(await this.connected(answerMs), queue)
   }
 
   /** A living worker that consumes the queue and has no such task, where all of its consumers lack it. */
   stranger(queue: string, task: string): string | undefined {
-    return this.#questions.stranger(queue, task, this.#cluster)
+    return this.#questions.stranger(queue, task, this.#intake.cluster)
   }
 
   async meta(id: string, patienceMs: number): Promise<TaskMeta | undefined> {
@@ -172,9 +131,9 @@ export class Monitor {
     return app.result(id).meta()
   }
 
-  /** Shows what is known again: own workers came or went. */
+  /** Shows what is known again: own workers came or went, or somebody has joined. */
   show(): void {
-    this.#shown = ''
+    this.#live.forget()
     this.#scheduleFlush()
   }
 
@@ -194,7 +153,7 @@ export class Monitor {
       try {
         await this.#waitForFile(signal)
         if (signal.aborted) continue
-        const app = new Tq('tq-vscode', { ...this.place.settings, logger: this.#logger() })
+        const app = new Tq('tq-vscode', { ...this.place.settings, logger: loggerOf(this.#editor, this.place.name) })
         this.#app = app
         await this.#followEvents(app, signal, () => {
           failures = 0
@@ -208,8 +167,7 @@ export class Monitor {
       } finally {
         const app = this.#app
         this.#app = undefined
-        if (this.#isConnected) this.#connected = Promise.withResolvers<Tq>()
-        this.#isConnected = false
+        this.#gate.close()
         await app?.close().catch(() => undefined)
       }
     }
@@ -219,12 +177,12 @@ export class Monitor {
     const { file } = this.place
     if (file === undefined || existsSync(file)) return
     // A database that nobody has made yet is a broker on which nothing happens.
-    this.#cluster = emptyCluster(this.#cluster.limits)
+    this.#intake.clear()
     this.#questions.clear()
-    this.#queues = []
+    this.#live.queues = []
     this.#setState({ state: 'live' })
-    this.#show()
-    while (!signal.aborted && !existsSync(file)) await this.#pause(this.#wanted > 0 ? 20 : tickMs, signal)
+    this.#live.show(this.#intake.cluster)
+    while (!signal.aborted && !existsSync(file)) await this.#pause(this.#gate.isWanted ? 20 : tickMs, signal)
   }
 
   /** Until `signal` aborts or somebody wakes it. */
@@ -260,11 +218,10 @@ export class Monitor {
     })
     try {
       await transport.announce({ name: 'tq-vscode', kind: 'monitor', queues: [] })
-      this.#cluster = replayEvents(this.#cluster, await eventHistory(transport), systemClock.now())
+      this.#intake.replay(await eventHistory(transport))
       signal.throwIfAborted()
       this.#setState({ state: 'live' })
-      this.#isConnected = true
-      this.#connected.resolve(app)
+      this.#gate.open(app)
       onConnected()
       this.#background(() => this.#pollQueues())
       this.#background(() => this.#questions.askEverybody(app).then(() => this.#scheduleFlush()))
@@ -286,14 +243,6 @@ export class Monitor {
     if (!isSame) this.#listener.onState(state)
   }
 
-  #logger(): Logger {
-    const at =
-      (level: 'debug' | 'info' | 'warn' | 'error') =>
-      (message: string): void =>
-        this.#editor.log(level, `${this.place.name}: ${message}`)
-    return { debug: () => undefined, info: at('info'), warn: at('warn'), error: at('error') }
-  }
-
   /** Work that nobody waits for; that the connection is lost is told elsewhere. */
   #background(work: () => Promise<void>): void {
     if (this.#state.state !== 'live' || this.#app === undefined) return
@@ -306,29 +255,11 @@ export class Monitor {
   // --- events ---------------------------------------------------------------------------------------------------------
 
   #hear(events: readonly WorkerEvent[]): void {
-    for (const event of events) this.#waiting.push(event)
-    if (this.#waiting.length > largestBacklog) this.#waiting.splice(0, this.#waiting.length - largestBacklog)
+    this.#intake.hear(events)
     // The past comes first.
-    if (!this.#isConnected) return
-    const isAwaited = this.#tasks.size > 0 && events.some((event) => 'uuid' in event && this.#tasks.has(event.uuid))
-    if (isAwaited) this.#reduce()
+    if (!this.#gate.isOpen) return
+    if (this.#intake.isAwaited(events)) this.#intake.reduce()
     this.#scheduleFlush()
-  }
-
-  #reduce(): void {
-    const events = this.#waiting
-    this.#waiting = []
-    this.#cluster = reduceEvents(this.#cluster, events, systemClock.now())
-    this.#outcomes.add(events, this.#cluster)
-    const touched = new Set<string>()
-    for (const event of events) {
-      if (event.type === 'worker-online') this.#questions.forget(event.hostname)
-      if ('uuid' in event && this.#tasks.has(event.uuid)) touched.add(event.uuid)
-    }
-    for (const id of touched) {
-      const task = this.#cluster.tasks.get(id)
-      if (task) this.#tasks.get(id)?.(task)
-    }
   }
 
   #scheduleFlush(): void {
@@ -342,53 +273,35 @@ export class Monitor {
     this.#flushing = false
     this.#flushedMs = systemClock.monotonic()
     if (this.#closed.signal.aborted) return
-    if (this.#isConnected && this.#waiting.length > 0) this.#reduce()
-    const news = this.#outcomes.take()
+    if (this.#gate.isOpen) this.#intake.reduce()
+    const news = this.#intake.outcomes.take()
     if (news) this.#listener.onOutcomes(news.outcomes, news.more)
     this.#meetWorkers()
-    this.#show()
-  }
-
-  #show(): void {
-    const workers = liveWorkers(this.#cluster, this.#questions.answers, {
-      nowMs: systemClock.now(),
-      own: this.#listener.ownWorkers(),
-      texts: this.#texts,
-    })
-    const print = `${fingerprint(workers)}${JSON.stringify(this.#queues)}`
-    if (print === this.#shown) return
-    this.#shown = print
-    this.#listener.onLive(workers, this.#queues)
-  }
-
-  /** The last state again, for a target that has joined. */
-  showAgain(): void {
-    this.#shown = ''
-    this.#show()
+    this.#live.show(this.#intake.cluster)
   }
 
   // --- queues ------------------------------------------------------------------------------------------------------
 
   #meetWorkers(): void {
     this.#background(async () => {
-      if (this.#app && (await this.#questions.askNew(this.#app, this.#cluster))) this.#scheduleFlush()
+      if (this.#app && (await this.#questions.askNew(this.#app, this.#intake.cluster))) this.#scheduleFlush()
     })
   }
 
   async #pollQueues(): Promise<void> {
     const app = this.#app
     if (!app) return
-    const transport = await app.connections.transport()
-    const seen = new Set([this.place.defaultQueue, ...(await transport.queueNames())])
-    for (const { queues } of this.#questions.answers.values()) for (const name of queues ?? []) seen.add(name)
-    const names = [...seen].sort().slice(0, 200)
-    this.#queues = await Promise.all(
-      names.map(async (name): Promise<LiveQueue> => {
-        const { ready, held, parked, consumers } = await transport.queueInfo(name)
-        const known = consumers ?? this.#questions.consumersOf(name, this.#cluster)
-        return { name: this.#texts.line(name), ready, held, parked, ...(known !== undefined && { consumers: known }) }
-      }),
-    )
+    this.#live.queues = await liveQueues(app, {
+      defaultQueue: this.place.defaultQueue,
+      questions: this.#questions,
+      cluster: this.#intake.cluster,
+      texts: this.#texts,
+    })
     this.#scheduleFlush()
   }
+}
+
+function loggerOf(editor: Editor, broker: string): Logger {
+  const at = (level: 'info' | 'warn' | 'error') => (message: string) => editor.log(level, `${broker}: ${message}`)
+  return { debug: () => undefined, info: at('info'), warn: at('warn'), error: at('error') }
 }

@@ -92,6 +92,8 @@ export const bufferClosed = new NotificationType<{ readonly file: string }>('buf
 export const filesChanged = new NotificationType<FilesChangedParams>('filesChanged')
 /** Resolves when the run is under way; what comes of it is told by `runUpdated`. Rejects when it is not trusted. */
 export const run = new RequestType<RunParams, void, void>('run')
+/** A person is being asked for the arguments of a run: what can be got ready without user code, is. */
+export const aboutToRun = new NotificationType<Pick<RunParams, 'folder' | 'target'>>('aboutToRun')
 /** Stops waiting, revokes the task and ends user code that has not sent it yet. */
 export const cancelRun = new RequestType<{ readonly runId: string }, void, void>('cancelRun')
 /** Starts a worker that stays until it is stopped or the sidecar ends; gives its node name. */

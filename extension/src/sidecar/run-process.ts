@@ -1,19 +1,19 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { extname } from 'node:path'
+import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { systemClock } from 'tq-runtime'
 import type { Editor } from './editor.ts'
-import type { NodeChooser } from './node-choice.ts'
 import { OutputLimit } from './output.ts'
+import type { RunProcesses } from './run-processes.ts'
 import type { RunNote, RunOrder } from './run-protocol.ts'
 import type { WorkerPlace } from './workers.ts'
 
 export interface RunProcessOptions {
   readonly order: Omit<RunOrder, 'file' | 'app'>
+  /** The order is given when this has settled. */
+  readonly until: Promise<void>
   readonly place: WorkerPlace
   readonly editor: Editor
-  readonly nodes: NodeChooser
+  readonly processes: RunProcesses
   /** Ends the process at once. */
   readonly signal: AbortSignal
   readonly onLoaded: (queue: string | undefined) => void
@@ -29,30 +29,22 @@ export class NotSentError extends Error {
   }
 }
 
-const ownExtension = extname(fileURLToPath(import.meta.url))
 const patienceMs = 15_000
 const farewellMs = 1000
 
 /** Sends one task from a process of its own, which is gone afterwards. Resolves with the task's id; rejects with NotSentError. */
 export async function sendFromProcess(options: RunProcessOptions): Promise<string> {
-  const { order, place, editor, nodes, signal } = options
-  const node = await nodes.choose(place.project, place.folder)
-  signal.throwIfAborted()
-  const entry = fileURLToPath(new URL(`./run-child${ownExtension}`, import.meta.url))
-  const child = fork(entry, [], {
-    cwd: place.project,
-    execPath: node.execPath,
-    execArgv: [...conditionFlags(process.execArgv)],
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    serialization: 'json',
-    signal,
-    killSignal: 'SIGKILL',
-  })
+  const { order, place, editor, processes, signal } = options
+  const { child, node } = await processes.take(place)
+  const abort = (): void => void child.kill('SIGKILL')
+  signal.addEventListener('abort', abort, { once: true })
+  if (signal.aborted) abort()
   editor.log('info', `Run ${order.task}: pid ${child.pid}, Node ${node.version} (${node.execPath}).`)
   const said = listen(child, editor)
   try {
     return await outcomeOf(child, options, said)
   } finally {
+    if (!signal.aborted) processes.prepare(place)
     // What it still has to say goodbye to may take a moment, not longer.
     const kill = systemClock.timer(farewellMs, () => child.kill('SIGKILL'), { ref: true })
     child.once('exit', () => kill.cancel())
@@ -61,7 +53,7 @@ export async function sendFromProcess(options: RunProcessOptions): Promise<strin
 }
 
 function outcomeOf(child: ChildProcess, options: RunProcessOptions, said: () => string): Promise<string> {
-  const { order, place, onLoaded } = options
+  const { order, until, place, onLoaded } = options
   return new Promise((resolve, reject) => {
     let isLoaded = false
     const fail = (message: string, detail = said()): void => {
@@ -104,9 +96,12 @@ function outcomeOf(child: ChildProcess, options: RunProcessOptions, said: () => 
       fail(`The project's code ended the process (${how}) before the task was sent.`)
     })
     const full: RunOrder = { ...order, file: place.file, app: place.app }
-    child.send(full, (error) => {
-      if (error) fail(`The process that sends the task does not answer. ${error.message}`)
-    })
+    const give = (): void => {
+      child.send(full, (error) => {
+        if (error) fail(`The process that sends the task does not answer. ${error.message}`)
+      })
+    }
+    until.then(give, give)
   })
 }
 
@@ -125,13 +120,4 @@ function listen(child: ChildProcess, editor: Editor): () => string {
   hear(child.stdout)
   hear(child.stderr)
   return () => tail.trim()
-}
-
-/** The export conditions this process was started with, in either spelling; no other flag concerns user code. */
-function conditionFlags(execArgv: readonly string[]): readonly string[] {
-  return execArgv.flatMap((argument, i) => {
-    if (/^(?:--conditions|-C)=/u.test(argument)) return [argument]
-    const next = execArgv[i + 1]
-    return (argument === '--conditions' || argument === '-C') && next !== undefined ? [`--conditions=${next}`] : []
-  })
 }

@@ -13,12 +13,14 @@ import type {
   WorkerParams,
 } from './protocol.ts'
 import { NodeChooser } from './node-choice.ts'
+import { RunProcesses } from './run-processes.ts'
 import { Run } from './run.ts'
 import { FolderScanner } from './scanner.ts'
 import { type TargetEntry, Targets } from './targets.ts'
 import type { Texts } from './texts.ts'
 import { valueBlock } from './values.ts'
 import { WorkerKeeper } from './worker-keeper.ts'
+import { WorkerRenewal } from './worker-renewal.ts'
 import { type OwnWorker, OwnWorkers } from './workers.ts'
 
 const connectMs = 10_000
@@ -32,8 +34,10 @@ export class Sidecar {
   readonly #scanners: readonly FolderScanner[]
   readonly #targets: Targets
   readonly #workers: OwnWorkers
+  readonly #renewal: WorkerRenewal
   readonly #keeper: WorkerKeeper
   readonly #nodes = new NodeChooser()
+  readonly #processes: RunProcesses
   readonly #runs = new Map<string, Run>()
   #isClosed = false
 
@@ -45,15 +49,20 @@ export class Sidecar {
     this.#workers = new OwnWorkers({
       editor,
       nodes: this.#nodes,
-      onReady: ({ target }) => this.#targets.workersChanged(target),
+      onReady: (worker) => {
+        this.#targets.workersChanged(worker.target)
+        this.#renewal.started(worker)
+      },
       onEnd: (worker) => this.#workerEnded(worker),
     })
-    this.#keeper = new WorkerKeeper(editor, this.#workers)
+    this.#processes = new RunProcesses(editor, this.#nodes)
+    this.#renewal = new WorkerRenewal(editor, this.#workers)
+    this.#keeper = new WorkerKeeper(editor, this.#workers, this.#renewal)
     this.#targets = new Targets({
       editor,
       texts,
       brokerUrl: params.brokerUrl,
-      ownWorkers: () => this.#workers.hostnames(),
+      ownWorkers: () => ({ own: this.#workers.hostnames(), replaced: this.#workers.replaced }),
     })
     this.#scanners = params.folders.map((folder) => {
       const onApps = params.trusted ? (apps: readonly AppInfo[]) => this.#targets.update(folder, apps) : undefined
@@ -79,11 +88,10 @@ export class Sidecar {
 
   filesChanged({ events }: FilesChangedParams): void {
     for (const scanner of this.#scanners) {
-      const within = events.flatMap(({ file, kind }) => {
-        const path = scanner.within(file)
-        return path === undefined ? [] : [{ file: path, kind }]
-      })
-      if (within.length > 0) scanner.filesChanged(within)
+      const within = events.filter(({ file }) => scanner.within(file) !== undefined)
+      if (within.length === 0) continue
+      scanner.filesChanged(within.map(({ file, kind }) => ({ file: scanner.within(file) ?? file, kind })))
+      this.#renewal.filesChanged(scanner.folder.path, within)
     }
     this.#targets.filesChanged(events.map(({ file }) => file))
   }
@@ -118,11 +126,17 @@ export class Sidecar {
       editor: this.#editor,
       texts: this.#texts,
       keeper: this.#keeper,
-      nodes: this.#nodes,
+      processes: this.#processes,
       queueInSource: typeof queue === 'string' ? queue : undefined,
     })
     this.#runs.set(run.id, run)
     void run.perform().finally(() => this.#runs.delete(run.id))
+  }
+
+  /** Nothing comes of it where nothing can be run. */
+  aboutToRun({ folder, target }: Pick<RunParams, 'folder' | 'target'>): void {
+    const entry = target === undefined ? this.#targets.ofFolder(folder)[0] : this.#targets.get(target)
+    if (entry && this.#isTrusted) this.#processes.prepare(entry.place, 0)
   }
 
   #entryOf({ folder, target }: RunParams): TargetEntry {
@@ -185,7 +199,7 @@ export class Sidecar {
     this.#targets.workersChanged(target)
     if (this.#isClosed) return
     const runs = [...this.#runs.values()].filter((run) => run.target === target)
-    if (runs.length > 0) this.#keeper.countDeath(worker)
+    if (runs.length > 0 && !worker.isRetired()) this.#keeper.countDeath(worker)
     for (const run of runs) run.workerEnded(worker)
   }
 
@@ -203,6 +217,8 @@ export class Sidecar {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#renewal.close()
+    this.#processes.close()
     for (const run of this.#runs.values()) run.abandon()
     await Promise.allSettled([
       this.#workers.close(),

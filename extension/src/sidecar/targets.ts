@@ -22,8 +22,7 @@ export interface TargetsOptions {
   readonly editor: Editor
   readonly texts: Texts
   readonly brokerUrl?: string | undefined
-  /** Node names of own workers. */
-  readonly ownWorkers: () => ReadonlySet<string>
+  readonly ownWorkers: MonitorListener['ownWorkers']
 }
 
 /** One app of a folder, where its broker is, and who follows it. */
@@ -194,7 +193,7 @@ export class Targets {
     entry.state = state
     entry.reason = reason
     shared.monitor.start()
-    if (shared.entries.size > 1) shared.monitor.showAgain()
+    if (shared.entries.size > 1) shared.monitor.show()
   }
 
   #open(broker: BrokerPlace): Shared {

@@ -2,6 +2,7 @@ import { systemClock } from 'tq-runtime'
 import type { Editor } from './editor.ts'
 import type { TargetEntry } from './targets.ts'
 import { messageOf } from './texts.ts'
+import type { WorkerRenewal } from './worker-renewal.ts'
 import type { OwnWorker, OwnWorkers } from './workers.ts'
 
 const connectMs = 3000
@@ -13,12 +14,26 @@ const deathsWithinMs = 60_000
 export class WorkerKeeper {
   readonly #editor: Editor
   readonly #workers: OwnWorkers
+  readonly #renewal: WorkerRenewal
   readonly #ensuring = new Map<string, Promise<void>>()
   readonly #deaths = new Map<string, readonly number[]>()
 
-  constructor(editor: Editor, workers: OwnWorkers) {
+  constructor(editor: Editor, workers: OwnWorkers, renewal: WorkerRenewal) {
     this.#editor = editor
     this.#workers = workers
+    this.#renewal = renewal
+  }
+
+  /** Before a task is sent there: resolves when no worker of ours with old code takes it. */
+  async renew({ id }: TargetEntry): Promise<void> {
+    const { retired, replaced } = this.#renewal.beforeRun(id)
+    const before = this.#ensuring.get(id) ?? Promise.resolve()
+    // Whoever looks for a consumer waits for those that are on their way.
+    this.#ensuring.set(
+      id,
+      Promise.allSettled([before, retired, replaced]).then(() => undefined),
+    )
+    await retired
   }
 
   /** Resolves when the queue has a consumer; rejects when none can be started, or too many have died. */
@@ -38,7 +53,7 @@ export class WorkerKeeper {
   }
 
   async #ensure(entry: TargetEntry, queue: string): Promise<void> {
-    if (await isConsumed(entry, queue)) return
+    if (await this.#isConsumed(entry, queue)) return
     const nowMs = systemClock.monotonic()
     const deaths = (this.#deaths.get(entry.id) ?? []).filter((atMs) => nowMs - atMs < deathsWithinMs).length
     if (deaths >= mostDeaths) {
@@ -47,18 +62,20 @@ export class WorkerKeeper {
     try {
       await this.#workers.start(entry.place)
       // A queue that no task of the app names is not consumed by itself.
-      if (!(await isConsumed(entry, queue))) await this.#workers.start(entry.place, { queues: [queue] })
+      if (!(await this.#isConsumed(entry, queue))) await this.#workers.start(entry.place, { queues: [queue] })
     } catch (error) {
       this.#editor.log('error', messageOf(error))
       throw error
     }
   }
-}
 
-async function isConsumed({ broker, monitor }: TargetEntry, queue: string): Promise<boolean> {
-  // A database that does not exist has no consumers.
-  if (!broker || !monitor?.mayConnect()) return false
-  const app = await monitor.connected(connectMs)
-  const { consumers } = await (await app.connections.transport()).queueInfo(queue)
-  return consumers !== 0
+  async #isConsumed({ id, broker, monitor }: TargetEntry, queue: string): Promise<boolean> {
+    // A database that does not exist has no consumers.
+    if (!broker || !monitor?.mayConnect()) return false
+    const app = await monitor.connected(connectMs)
+    // While it ends what it runs it is listed still, and takes nothing.
+    const ending = this.#workers.of(id).filter((worker) => worker.isEnding()).length
+    const { consumers } = await (await app.connections.transport()).queueInfo(queue)
+    return consumers === undefined || consumers > ending
+  }
 }

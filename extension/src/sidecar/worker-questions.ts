@@ -92,8 +92,16 @@ export class WorkerQuestions {
   }
 }
 
+/** Whether anybody consumes the queue, as far as the broker or the workers tell within a second. */
+export async function isConsumed(app: Tq, queue: string): Promise<boolean> {
+  const { consumers } = await (await app.connections.transport()).queueInfo(queue)
+  if (consumers !== undefined) return consumers > 0
+  const answers = await app.control.inspect('activeQueues', { timeoutMs: 1000 })
+  return Object.values(answers).some((queues) => queueNames(queues)?.includes(queue) === true)
+}
+
 /** Of an answer to `activeQueues`; undefined for a refusal. */
-export function queueNames(queues: InspectAnswer['activeQueues'] | Refusal): readonly string[] | undefined {
+function queueNames(queues: InspectAnswer['activeQueues'] | Refusal): readonly string[] | undefined {
   return 'error' in queues ? undefined : queues.map(({ name }) => name)
 }
 

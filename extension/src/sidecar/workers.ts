@@ -1,6 +1,6 @@
 import { systemClock } from 'tq-runtime'
 import { type EphemeralWorker, startEphemeralWorker } from 'tq-runtime/loader'
-import { createRequire } from 'node:module'
+import { createRequire, getCompileCacheDir } from 'node:module'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Editor } from './editor.ts'
@@ -25,8 +25,18 @@ export interface OwnWorker {
   readonly hostname: string
   readonly pid: number
   readonly target: string
+  readonly place: WorkerPlace
+  readonly options: StartWorker
+  /** When its process was started, epoch ms: it has the code of then. */
+  readonly startedMs: number
   /** Aborts when its process has ended. */
   readonly ended: AbortSignal
+  /** It takes nothing more since `retire`. */
+  isRetired(): boolean
+  /** It takes nothing more, since `retire` or `stop`. */
+  isEnding(): boolean
+  /** Has it take nothing more and end with what it runs, however long that takes; resolves when it takes nothing more. */
+  retire(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -45,11 +55,15 @@ export interface StartWorker {
 
 const patienceMs = 15_000
 const graceMs = 5000
+/** An idle one is gone by then; a busy one has heard the signal. */
+const retireMs = 300
 
 /** The workers that were started from here, of trusted workspaces. They end with the sidecar. */
 export class OwnWorkers {
   readonly #deps: OwnWorkersDeps
   readonly #workers = new Set<OwnWorker>()
+  /** Node names of those that were retired and have ended. */
+  readonly replaced = new Set<string>()
   /** Those that are not ready yet, and what ends them. */
   readonly #starting = new Map<Promise<OwnWorker>, AbortController>()
   #isClosed = false
@@ -60,6 +74,10 @@ export class OwnWorkers {
 
   of(target: string): readonly OwnWorker[] {
     return [...this.#workers].filter((worker) => worker.target === target)
+  }
+
+  all(): readonly OwnWorker[] {
+    return [...this.#workers]
   }
 
   /** Node names of all of them. */
@@ -79,7 +97,8 @@ export class OwnWorkers {
     return starting
   }
 
-  async #start(place: WorkerPlace, { stays, queues }: StartWorker, giveUp: AbortController): Promise<OwnWorker> {
+  async #start(place: WorkerPlace, options: StartWorker, giveUp: AbortController): Promise<OwnWorker> {
+    const { stays, queues } = options
     const { editor, nodes, onReady, onEnd } = this.#deps
     const bin = runtimeBin(place.file)
     const node = await nodes.choose(place.project, place.folder)
@@ -94,6 +113,7 @@ export class OwnWorkers {
     })
     const ended = new AbortController()
     let worker: OwnWorker | undefined
+    const startedMs = systemClock.now()
     try {
       const started = await startEphemeralWorker(place.app, {
         cwd: place.project,
@@ -101,17 +121,19 @@ export class OwnWorkers {
         queues,
         bin,
         execPath: node.execPath,
+        env: workerEnvironment(),
         signal: giveUp.signal,
         onOutput: (text) => void output.take(text),
         onWarning: (text) => void output.take(text),
         onEnd: () => {
           ended.abort()
           if (!worker || !this.#workers.delete(worker)) return
+          if (worker.isRetired()) this.replaced.add(worker.hostname)
           editor.log('info', `Worker ${worker.hostname} (pid ${worker.pid}) has ended.`)
           onEnd(worker)
         },
       })
-      worker = own(started, place.target, ended.signal)
+      worker = own(started, { place, options, startedMs, ended: ended.signal })
     } catch (error) {
       if (!isLate) throw error
       throw new Error(
@@ -137,26 +159,44 @@ export class OwnWorkers {
   }
 }
 
-function own(worker: EphemeralWorker, target: string, ended: AbortSignal): OwnWorker {
+function own(worker: EphemeralWorker, facts: Pick<OwnWorker, 'place' | 'options' | 'startedMs' | 'ended'>): OwnWorker {
+  const { hostname, pid } = worker
+  let retiring: Promise<void> | undefined
   let stopping: Promise<void> | undefined
+  const retire = async (): Promise<void> => {
+    const heard = systemClock.sleep(retireMs)
+    await Promise.race([worker.stop(), heard])
+  }
   const stop = async (): Promise<void> => {
     // Warm first; then it gives back what it holds; what does not even hear that is ended.
-    const hurry = systemClock.timer(graceMs / 2, () => signal(worker.pid, 'SIGQUIT'), { ref: true })
-    const kill = systemClock.timer(graceMs, () => signal(worker.pid, 'SIGKILL'), { ref: true })
+    const hurry = systemClock.timer(graceMs / 2, () => signal(pid, 'SIGQUIT'), { ref: true })
+    const kill = systemClock.timer(graceMs, () => signal(pid, 'SIGKILL'), { ref: true })
     await worker.stop()
     hurry.cancel()
     kill.cancel()
   }
   return {
-    hostname: worker.hostname,
-    pid: worker.pid,
-    target,
-    ended,
+    hostname,
+    pid,
+    target: facts.place.target,
+    ...facts,
+    isRetired: () => retiring !== undefined,
+    isEnding: () => retiring !== undefined || stopping !== undefined,
+    retire: () => {
+      retiring ??= retire()
+      return retiring
+    },
     stop: () => {
       stopping ??= stop()
       return stopping
     },
   }
+}
+
+/** With the sidecar's own cache of compiled code: that of tq-runtime is half of what a start takes. */
+function workerEnvironment(): NodeJS.ProcessEnv {
+  const cache = getCompileCacheDir?.()
+  return cache === undefined ? process.env : { NODE_COMPILE_CACHE: dirname(cache), ...process.env }
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -18,9 +18,12 @@ export interface Handle {
 /** Resources of this scheme are drawn grey. */
 export const greyScheme = 'tq-grey'
 
+// Beyond that the editor is faster when it asks for everything that is open.
+const mostSingle = 100
+
 /** Shows a tree of plain data; an update asks the editor only for the items that changed. */
 export class NodeTree implements TreeDataProvider<Handle> {
-  readonly #changed = new EventEmitter<Handle | undefined>()
+  readonly #changed = new EventEmitter<Handle[] | undefined>()
   readonly onDidChangeTreeData = this.#changed.event
   readonly #handles = new Map<string, Handle>()
   #roots: readonly TreeNode[] = []
@@ -44,8 +47,8 @@ export class NodeTree implements TreeDataProvider<Handle> {
     this.#parents = new Map()
     this.#index(roots, undefined)
     for (const id of this.#handles.keys()) if (!this.#nodes.has(id)) this.#handles.delete(id)
-    if (changed === 'all') this.#changed.fire(undefined)
-    else for (const id of changed) this.#changed.fire(this.#handle(id))
+    if (changed === 'all' || changed.length > mostSingle) this.#changed.fire(undefined)
+    else if (changed.length > 0) this.#changed.fire(changed.map((id) => this.#handle(id)))
   }
 
   node({ id }: Handle): TreeNode | undefined {

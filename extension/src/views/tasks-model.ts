@@ -11,12 +11,30 @@ export interface TasksInput {
   readonly catalogue: Catalogue
   readonly cluster: Cluster
   readonly messages: Messages
+  /** Of the tree before: files in which nothing has changed keep their nodes. */
+  readonly memo?: TasksMemo | undefined
 }
 
+/** Nodes of files, by their ids, with what they were made of. */
+export type TasksMemo = Map<string, FileMemo>
+
+interface FileMemo {
+  readonly tasks: readonly DefinedTask[]
+  readonly registrations: string
+  readonly isOpen: boolean
+  readonly node: TreeNode
+}
+
+// In a larger workspace the files come first, closed: the editor asks for every child of what is open.
+const mostOpen = 300
+
 /** Definitions by file; the folder and the app only where there are several. Then what only live workers have. */
-export function tasksTree({ folders, catalogue, cluster, messages }: TasksInput): readonly TreeNode[] {
+export function tasksTree({ folders, memo = new Map(), ...given }: TasksInput): readonly TreeNode[] {
+  const old = new Map(memo)
+  memo.clear()
+  const parts: Parts = { ...given, old, memo, registrations: given.cluster.registrations }
   const roots = folders.flatMap(({ path, name }): TreeNode[] => {
-    const children = folderNodes(path, { catalogue, cluster, messages })
+    const children = folderNodes(path, parts)
     return children.length === 0
       ? []
       : [{ id: `folder:${path}`, label: name, icon: 'root-folder', context: 'folder', children, isOpen: true }]
@@ -24,13 +42,18 @@ export function tasksTree({ folders, catalogue, cluster, messages }: TasksInput)
   return folders.length > 1 ? roots : (roots[0]?.children ?? [])
 }
 
-type Parts = Omit<TasksInput, 'folders'>
+interface Parts extends Pick<TasksInput, 'catalogue' | 'cluster' | 'messages'> {
+  readonly old: ReadonlyMap<string, FileMemo>
+  readonly memo: TasksMemo
+  readonly registrations: string
+}
 
 function folderNodes(folder: string, parts: Parts): readonly TreeNode[] {
   const { catalogue, cluster, messages } = parts
   const tasks = catalogue.tasks(folder).filter(({ task }) => !task.inTest)
   const apps = catalogue.apps(folder)
   const usedApps = new Set(tasks.map(({ task }) => task.app))
+  const isOpen = tasks.length <= mostOpen
   const isSplit = apps.length > 1 && usedApps.size > 1
   const groups: readonly TreeNode[] = isSplit
     ? [...usedApps]
@@ -48,11 +71,12 @@ function folderNodes(folder: string, parts: Parts): readonly TreeNode[] {
               folder,
               `${app ?? ''}`,
               tasks.filter(({ task }) => task.app === app),
+              isOpen,
               parts,
             ),
           }
         })
-    : fileNodes(folder, '', tasks, parts)
+    : fileNodes(folder, '', tasks, isOpen, parts)
   const names = new Set(tasks.flatMap(({ task }) => task.name ?? []))
   const only = [...cluster.liveOnly(folder, names)].sort(([a], [b]) => (a < b ? -1 : 1))
   if (only.length === 0) return groups
@@ -76,7 +100,13 @@ function folderNodes(folder: string, parts: Parts): readonly TreeNode[] {
   ]
 }
 
-function fileNodes(folder: string, app: string, tasks: readonly DefinedTask[], parts: Parts): readonly TreeNode[] {
+function fileNodes(
+  folder: string,
+  app: string,
+  tasks: readonly DefinedTask[],
+  isOpen: boolean,
+  { cluster, messages, old, memo, registrations }: Parts,
+): readonly TreeNode[] {
   const files = new Map<string, DefinedTask[]>()
   for (const one of tasks) {
     const inFile = files.get(one.task.file)
@@ -85,18 +115,32 @@ function fileNodes(folder: string, app: string, tasks: readonly DefinedTask[], p
   }
   return [...files]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([file, inFile]) => ({
-      id: `file:${folder}#${app}#${file}`,
-      label: basename(file),
-      description: dirname(file) === '.' ? undefined : dirname(file),
-      icon: 'symbol-file',
-      context: 'file',
-      isOpen: true,
-      tooltip: [{ text: file }],
-      children: inFile
-        .sort((a, b) => a.task.range.start - b.task.range.start)
-        .map((one) => taskNode(one, parts.cluster.registration(one), parts.messages)),
-    }))
+    .map(([file, inFile]) => {
+      const id = `file:${folder}#${app}#${file}`
+      const known = old.get(id)
+      const isSame =
+        known?.isOpen === isOpen && known.registrations === registrations && isSameList(known.tasks, inFile)
+      const node: TreeNode = isSame
+        ? known.node
+        : {
+            id,
+            label: basename(file),
+            description: dirname(file) === '.' ? undefined : dirname(file),
+            icon: 'symbol-file',
+            context: 'file',
+            ...(isOpen && { isOpen: true as const }),
+            tooltip: [{ text: file }],
+            children: inFile
+              .toSorted((a, b) => a.task.range.start - b.task.range.start)
+              .map((one) => taskNode(one, cluster.registration(one), messages)),
+          }
+      memo.set(id, { tasks: inFile, registrations, isOpen, node })
+      return node
+    })
+}
+
+function isSameList(a: readonly DefinedTask[], b: readonly DefinedTask[]): boolean {
+  return a.length === b.length && a.every((one, index) => one === b[index])
 }
 
 function taskNode(defined: DefinedTask, registration: Registration, messages: Messages): TreeNode {

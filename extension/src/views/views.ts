@@ -13,7 +13,7 @@ import type { Cluster } from '../cluster.ts'
 import type { Messages } from '../messages.ts'
 import { greyScheme, type Handle, NodeTree } from './node-tree.ts'
 import { queuesTree } from './queues-model.ts'
-import { tasksTree } from './tasks-model.ts'
+import { type TasksMemo, tasksTree } from './tasks-model.ts'
 import type { Subject } from './tree-node.ts'
 import { workersTree } from './workers-model.ts'
 
@@ -37,6 +37,7 @@ export class Views extends Disposable {
   readonly queues: NodeTree
   readonly #tasksView: TreeView<Handle>
   readonly #live: readonly TreeView<Handle>[]
+  readonly #memo: TasksMemo = new Map()
   #registrations = ''
   readonly #visible = new EventEmitter<boolean>()
   /** Whether one of the live views is looked at. */
@@ -48,7 +49,7 @@ export class Views extends Disposable {
       for (const one of this.#parts) one.dispose()
     })
     this.#options = options
-    const { catalogue, cluster, messages } = options
+    const { catalogue, cluster } = options
     this.tasks = new NodeTree(options.scanned)
     this.workers = new NodeTree(options.connected)
     this.queues = new NodeTree(options.connected)
@@ -59,7 +60,7 @@ export class Views extends Disposable {
     }
     this.#parts.push(window.registerFileDecorationProvider(greyDecorations))
     const ages = setInterval(() => {
-      if (this.isLiveVisible) this.#updateWorkers()
+      if (this.isLiveVisible) this.#updateLive()
     }, ageStepMs)
     this.#parts.push(
       catalogue.onChanged(() => this.updateTasks()),
@@ -68,8 +69,7 @@ export class Views extends Disposable {
         const { registrations } = cluster
         if (registrations !== this.#registrations) this.updateTasks()
         this.#registrations = registrations
-        this.#updateWorkers()
-        this.queues.update(queuesTree(cluster, messages))
+        this.#updateLive()
       }),
     )
   }
@@ -86,7 +86,7 @@ export class Views extends Disposable {
   updateTasks(): void {
     const { catalogue, cluster, messages } = this.#options
     const folders = (workspace.workspaceFolders ?? []).map(({ uri, name }) => ({ path: uri.fsPath, name }))
-    this.tasks.update(tasksTree({ folders, catalogue, cluster, messages }))
+    this.tasks.update(tasksTree({ folders, catalogue, cluster, messages, memo: this.#memo }))
   }
 
   /** What an item that a command was called with stands for. */
@@ -97,9 +97,10 @@ export class Views extends Disposable {
     return this.tasks.node({ id })?.subject ?? this.workers.node({ id })?.subject
   }
 
-  #updateWorkers(): void {
+  #updateLive(): void {
     const { cluster, messages } = this.#options
     this.workers.update(workersTree(cluster, messages, Date.now()))
+    this.queues.update(queuesTree(cluster, messages, Date.now()))
   }
 
   #view(id: string, tree: NodeTree): TreeView<Handle> {

@@ -33,20 +33,23 @@ if (requireService('workbench')) {
 function makeLargeWorkspace() {
   const parent = realpathSync(mkdtempSync(join(tmpdir(), 'tq-large-')))
   const folder = join(parent, 'large')
-  mkdirSync(join(folder, 'src/tasks'), { recursive: true })
-  linkModules(folder)
-  const write = (file: string, text: string): void => writeFileSync(join(folder, file), text)
+  const tasks = join(folder, 'packages/jobs')
+  mkdirSync(join(tasks, 'src/tasks'), { recursive: true })
+  // As pnpm lays a workspace out whose root does not use tq itself.
+  linkModules(join(folder, 'node_modules/.pnpm'))
+  linkModules(tasks)
+  const write = (file: string, text: string): void => writeFileSync(join(tasks, file), text)
   write('package.json', '{ "name": "large", "type": "module", "private": true, "tq": { "app": "src/app.ts" } }')
   write(
     'src/app.ts',
     "import { Tq } from 'tq-runtime'\nexport const app = new Tq('large', { include: ['./tasks/*.ts'] })\n",
   )
   for (let part = 0; part < 250; part++) {
-    const tasks = Array.from(
+    const definitions = Array.from(
       { length: 20 },
       (_, index) => `export const t${index} = app.task('part${part}.t${index}', (n: number): number => n + ${index})\n`,
     )
-    write(`src/tasks/part${part}.ts`, `import { app } from '../app.ts'\n${tasks.join('')}`)
+    write(`src/tasks/part${part}.ts`, `import { app } from '../app.ts'\n${definitions.join('')}`)
   }
 
   const oldNode = join(parent, 'bin')

@@ -1,4 +1,4 @@
-/** In a workspace of 5,000 tasks, with a Node on PATH that is too old. */
+/** In a monorepo of 5,000 tasks, with a Node on PATH that is too old. */
 import assert from 'node:assert/strict'
 import { suite, suiteSetup, test } from 'mocha'
 import { window, workspace } from 'vscode'
@@ -23,7 +23,7 @@ suite('the extension in a workspace of 5,000 tasks, with an old Node', () => {
 
   test('shows the lenses of the last file', async () => {
     const startedAt = performance.now()
-    const document = await workspace.openTextDocument(inWorkspace('src/tasks/part249.ts'))
+    const document = await workspace.openTextDocument(inWorkspace('packages/jobs/src/tasks/part249.ts'))
     await window.showTextDocument(document)
 
     const shown = await waitFor(
@@ -42,7 +42,7 @@ suite('the extension in a workspace of 5,000 tasks, with an old Node', () => {
   })
 
   test('answers within a moment while files are edited', async () => {
-    const document = await workspace.openTextDocument(inWorkspace('src/tasks/part100.ts'))
+    const document = await workspace.openTextDocument(inWorkspace('packages/jobs/src/tasks/part100.ts'))
     const editor = await window.showTextDocument(document)
     await waitFor(async () => (await lenses(document)).length === 20, { what: 'the lenses', timeoutMs })
 

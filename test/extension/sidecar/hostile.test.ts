@@ -154,6 +154,7 @@ export const add = app.task('add', (x: number) => x)`,
     task: 'add',
     args: [],
   })
+  sidecar.tell(protocol.aboutToRun, { folder: project.folder, target })
   await expect(run).rejects.toThrow('This workspace is not trusted: trust it to run a task.')
   await expect(sidecar.connection.sendRequest(protocol.startWorker, { target })).rejects.toThrow(/not trusted/)
   await expect(sidecar.connection.sendRequest(protocol.fullText, { id: 'x', target })).rejects.toThrow(/not trusted/)

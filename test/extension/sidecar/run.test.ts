@@ -1,8 +1,11 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import { requireService, startRedis } from '../../helpers/services.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { copyShop, json, processIds, protocol, startSidecar } from './sidecar.ts'
+
+const mark = `writeFileSync(new URL('../loaded', import.meta.url), '')`
 
 test('a task runs with nothing running before, on a worker of the project that stays for the next one', async () => {
   const shop = copyShop()
@@ -26,6 +29,40 @@ test('a task runs with nothing running before, on a worker of the project that s
   expect(workers).toHaveLength(1)
   expect(new Set([...runs, ...workers, sidecar.process.pid]).size).toBe(4)
   expect(first.worker).toContain(String(workers[0]))
+})
+
+test('the next run is sent by a process that was started ahead and has loaded none of the user’s code', async () => {
+  const shop = copyShop()
+  const sidecar = await startSidecar({ paths: [shop.folder] })
+  await sidecar.run({ folder: shop.folder, task: 'math.add', args: [json(1), json(1)] })
+  const { text: ready } = await sidecar.next(protocol.logged, ({ text }) => text.startsWith('Ready for the next run'))
+
+  shop.write('src/tasks/late.ts', `import { app } from '../app.ts'\nexport const late = app.task('late', () => 'late')`)
+  sidecar.tell(protocol.filesChanged, { events: [{ file: shop.path('src/tasks/late.ts'), kind: 'created' }] })
+  const late = await sidecar.run({ folder: shop.folder, task: 'late', args: [] })
+
+  expect(late).toMatchObject({ state: 'SUCCESS', text: "'late'" })
+  expect(ready).toContain(` ${processIds(sidecar).runs[1]}.`)
+})
+
+test('a process is ready when a person has typed the arguments, and has run nothing', async () => {
+  const shop = copyShop()
+  shop.write(
+    'src/app.ts',
+    `import { writeFileSync } from 'node:fs'\n${mark}\n${readFileSync(shop.path('src/app.ts'), 'utf8')}`,
+  )
+  const sidecar = await startSidecar({ paths: [shop.folder] })
+  await sidecar.next(protocol.targetsChanged, ([one]) => one?.state === 'live')
+  rmSync(shop.path('loaded'), { force: true })
+
+  sidecar.tell(protocol.aboutToRun, { folder: shop.folder })
+  const { text: ready } = await sidecar.next(protocol.logged, ({ text }) => text.startsWith('Ready for the next run'))
+  const isLoaded = existsSync(shop.path('loaded'))
+  const end = await sidecar.run({ folder: shop.folder, task: 'math.add', args: [json(1), json(1)] })
+
+  expect(isLoaded).toBe(false)
+  expect(end).toMatchObject({ state: 'SUCCESS', text: '2' })
+  expect(ready).toContain(` ${processIds(sidecar).runs[0]}.`)
 })
 
 test('progress is told while the task runs', async () => {

@@ -98,10 +98,19 @@ export const large = app.task('hostile.large', (): string => 'x'.repeat(10_000_0
 
     const retried = await shown(bench, flaky, /RETRY/)
     const failed = await shown(bench, flaky, /FAIL/)
+    // The line is so long that its end is out of sight: the lens says it too.
+    const lenses = await waitFor(
+      async () => {
+        const now = await bench.lensesAbove(flaky)
+        return /FAIL/.test(now.join()) && now
+      },
+      { what: 'the failure in the lens', timeoutMs: 30_000 },
+    )
     await bench.screenshot('4-failure')
 
     expect(retried).toMatch(/↻ RETRY \d.*odd input/)
     expect(failed).toMatch(/✗ FAIL.*odd input/)
+    expect(lenses).toEqual(['Run', expect.stringMatching(/^✗ FAIL Error: odd input/)])
     expect(await bench.toasts()).toEqual([])
   })
 
