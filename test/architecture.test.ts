@@ -45,6 +45,7 @@ const folderFloors: Readonly<Record<string, number>> = {
   worker: 6,
   beat: 6,
   cli: 7,
+  live: 7,
 }
 
 /** Imports between two folders of one floor, from -> to; all others are forbidden. */
@@ -68,6 +69,7 @@ const packagePlaces: Readonly<Record<string, readonly string[]>> = {
   amqplib: ['runtime/src/drivers/amqp', 'runtime/src/transports/amqp', 'runtime/src/backends/rpc'],
   'node:sqlite': ['runtime/src/drivers/sqlite', 'runtime/src/transports/sqlite', 'runtime/src/backends/sqlite'],
   'ts-morph': ['runtime/src/scan/'],
+  ws: ['runtime/src/live/'],
   vscode: ['extension/src/'],
   react: ['tui/'],
   ink: ['tui/'],

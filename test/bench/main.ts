@@ -16,6 +16,7 @@ const areas: Readonly<Record<string, () => Promise<Area>>> = {
   scan: async () => (await import('./area-scan.ts')).scanArea,
   console: async () => (await import('./area-console.ts')).consoleArea,
   extension: async () => (await import('./area-extension.ts')).extensionArea,
+  cpu: async () => (await import('./area-cpu.ts')).cpuArea,
   eta: async () => (await import('./area-eta.ts')).etaArea,
   memory: async () => (await import('./area-memory.ts')).memoryArea,
 }

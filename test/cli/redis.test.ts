@@ -86,7 +86,6 @@ describe('a broker that cannot be reached', () => {
     ['call', ['call', 'math.add', '2', '2']],
     ['status', ['status']],
     ['queues', ['queues']],
-    ['worker', ['worker']],
     ['events', ['events', '--dump']],
   ])('ends tq %s with its URL, without the password', async (_name, args) => {
     const port = await freePort()

@@ -2,7 +2,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { isTqError } from '../core/errors.ts'
 import { version } from '../core/version.ts'
 import { type AutoscaleRange, parseAutoscale } from '../worker/autoscale.ts'
+import type { DoctorFlags } from './doctor-command.ts'
 import { CommandEnd, exitCodes } from './exit-codes.ts'
+import type { LiveFlags } from './live-command.ts'
 import { type Output, processOutput } from './output.ts'
 
 /** Runs one command line; the process ends with the code in `process.exitCode`. Commands are imported when they are called. */
@@ -117,6 +119,15 @@ Examples:
       await runEvents(all(flags, self), output)
     })
 
+  command(tq, 'live', 'Results in the browser, as they come.')
+    .option('-p, --port <n>', 'port; 0 takes a free one', count, 5566)
+    .option('--host <address>', 'where to listen', '127.0.0.1')
+    .option('--origins <urls>', 'origins of further pages that may connect, with commas between', names)
+    .action(async (flags: LiveFlags, self: Command) => {
+      const { runLive } = await import('./live-command.ts')
+      await runLive(all(flags, self), output)
+    })
+
   command(tq, 'tasks', 'The tasks of the project.').action(async (flags: AppLineFlags, self: Command) => {
     const { runTasks } = await import('./inspect-command.ts')
     await runTasks(all(flags, self), output)
@@ -143,6 +154,21 @@ Examples:
     .action(async (flags: PurgeFlags, self: Command) => {
       const { runPurge } = await import('./queue-commands.ts')
       await runPurge(all(flags, self), output)
+    })
+
+  command(tq, 'backup <file>', 'Copy the SQLite file while it is in use.').action(
+    async (file: string, flags: AppLineFlags, self: Command) => {
+      const { runBackup } = await import('./backup-command.ts')
+      await runBackup(file, all(flags, self), output)
+    },
+  )
+
+  command(tq, 'doctor', 'Look for what may keep tasks from running.')
+    .option('-t, --timeout <s>', 'how long to wait for workers', seconds, 1)
+    .option('--reset', 'move a SQLite file that is damaged aside; nothing is deleted')
+    .action(async (flags: DoctorFlags, self: Command) => {
+      const { runDoctor } = await import('./doctor-command.ts')
+      await runDoctor(all(flags, self), output)
     })
 
   command(tq, 'report', 'Versions and settings, without secrets.').action(

@@ -43,7 +43,7 @@ export async function runWorker(flags: WorkerFlags, output: Output): Promise<voi
   await app.close()
   if (process.connected) process.disconnect()
   // A task that was given up, or a timer of the user's own, would else keep a stopped worker's process for ever.
-  process.exit(process.exitCode ?? exitCodes.ok)
+  process.exit(process.exitCode ?? (worker.lostBroker ? exitCodes.error : exitCodes.ok))
 }
 
 async function startOrExplain(app: Tq, flags: WorkerFlags): Promise<Worker> {

@@ -2,8 +2,10 @@ import type { SQLInputValue } from 'node:sqlite'
 import type { Clock } from '../core/clock.ts'
 import { ConnectionError } from '../core/errors.ts'
 import { deferred } from '../core/lifecycle.ts'
-import { type Reader, type Row, type SqliteConnection } from './sqlite-connection.ts'
-import { isFileFault, isFull, isPassing, storeError } from './sqlite-errors.ts'
+import { integer, pageBytes, type Reader, type Row, type SqliteConnection } from './sqlite-connection.ts'
+import { isFileFault, isFull, isPassing, isSchemaFault, newerError, quotaError, storeError } from './sqlite-errors.ts'
+import { freeBytes } from './sqlite-file.ts'
+import { schemaVersion } from './sqlite-schema.ts'
 
 /** What sleepers are woken for: messages, results, events and remote control. */
 export type Bell = 'queue' | 'result' | 'event'
@@ -47,6 +49,8 @@ interface Pending {
 
 const most = { operations: 200, bytes: 1_000_000, ms: 4 }
 const slowestRetryMs = 50
+/** SQLite's own limit in its older releases, and far beyond any quota. */
+const unlimitedPages = 1_073_741_823
 const none: ReadonlySet<Bell> = new Set()
 
 /**
@@ -170,7 +174,7 @@ export class GroupCommit {
 
   #failed(connection: SqliteConnection, done: readonly Pending[], error: unknown): void {
     // A full disk refuses everything alike. A full quota does not: acknowledgements and claims need no new page.
-    if (isFileFault(error) || (isFull(error) && !atQuota(connection))) this.#rejectAll(done, error)
+    if (isFileFault(error) || (isFull(error) && !atQuota(connection, this.#host.path))) this.#rejectAll(done, error)
     else this.#commitEach(connection, done)
   }
 
@@ -191,9 +195,20 @@ export class GroupCommit {
           this.#attempts = 1
           return
         }
-        pending.reject(storeError(error, this.#host.path))
+        pending.reject(this.#errorOf(connection, error))
       }
     }
+  }
+
+  #errorOf(connection: SqliteConnection, error: unknown): Error {
+    const { path } = this.#host
+    if (isFull(error) && atQuota(connection, path)) return quotaError(path, quotaPages(connection) * pageBytes, error)
+    if (isSchemaFault(error)) {
+      // A table that is not as we know it: changed by a newer tq under our feet.
+      const version = integer(connection.get('pragma user_version')?.['user_version'])
+      if (version > schemaVersion) return newerError(path, version, error)
+    }
+    return storeError(error, path)
   }
 
   /** Undefined when another process has the lock. */
@@ -264,8 +279,18 @@ export function closedError(path: string): ConnectionError {
   )
 }
 
-function atQuota(connection: SqliteConnection): boolean {
-  const pages = connection.get('pragma page_count')?.['page_count']
-  const limit = connection.get('pragma max_page_count')?.['max_page_count']
-  return Number(pages) >= Number(limit) - 1
+/**
+ * Whether it is the limit of the file that refuses, and not its disk. The failed transaction is rolled back, so the file is as small as
+ * before it; but where the disk has room for all that the limit leaves, it was not the disk.
+ */
+function atQuota(connection: SqliteConnection, path: string): boolean {
+  const limit = quotaPages(connection)
+  if (limit >= unlimitedPages) return false
+  const left = limit - integer(connection.get('pragma page_count')?.['page_count'])
+  // What is written stands in the log and in the file.
+  return left <= 1 || freeBytes(path) > 2 * left * pageBytes
+}
+
+function quotaPages(connection: SqliteConnection): number {
+  return integer(connection.get('pragma max_page_count')?.['max_page_count'])
 }

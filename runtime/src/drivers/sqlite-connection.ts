@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
 import { StoreError } from '../core/errors.ts'
+import { newerError } from './sqlite-errors.ts'
 import { applicationId, schema, schemaVersion } from './sqlite-schema.ts'
 
 export type Row = Readonly<Record<string, SQLOutputValue>>
@@ -16,11 +17,13 @@ export interface Reader {
 
 export interface ConnectionOptions {
   readonly sync: 'normal' | 'full'
-  readonly maxPages: number | undefined
+  readonly maxBytes: number | undefined
 }
 
 /** How long SQLite may block the thread while it opens; afterwards it never waits. */
 const openTimeoutMs = 500
+/** SQLite's default, which every file of tq has. */
+export const pageBytes = 4096
 
 /** One open database: pragmas, schema, prepared statements. Errors are SQLite's own. */
 export class SqliteConnection implements Reader {
@@ -37,7 +40,9 @@ export class SqliteConnection implements Reader {
       this.#db.exec(`pragma synchronous=${options.sync}; pragma wal_autocheckpoint=2000; pragma journal_size_limit=67108864;
         pragma cache_size=-8000; pragma temp_store=memory`)
       if (options.sync === 'full') this.#db.exec('pragma fullfsync=on')
-      if (options.maxPages !== undefined) this.#db.exec(`pragma max_page_count=${options.maxPages}`)
+      if (options.maxBytes !== undefined) {
+        this.#db.exec(`pragma max_page_count=${Math.max(1, Math.floor(options.maxBytes / pageBytes))}`)
+      }
       this.#db.exec('pragma busy_timeout=0')
     } catch (error) {
       this.#db.close()
@@ -119,10 +124,7 @@ export class SqliteConnection implements Reader {
     const version = this.#pragma('user_version')
     if (application === applicationId) {
       if (version <= schemaVersion) return version === schemaVersion
-      throw new StoreError(
-        'newer',
-        `${this.#path} is of a newer tq (schema ${version}, this tq knows ${schemaVersion}). Update tq here, or set TQ_DB to another path.`,
-      )
+      throw newerError(this.#path, version)
     }
     if (
       application === 0 &&

@@ -1,6 +1,8 @@
 import { ChannelError, ConnectionError, StoreError, TqError } from '../core/errors.ts'
+import { schemaVersion } from './sqlite-schema.ts'
 
 // Primary result codes of SQLite, https://sqlite.org/rescode.html
+const sqlError = 1
 const busy = 5
 const locked = 6
 const readOnly = 8
@@ -28,6 +30,11 @@ export function isPassing(error: unknown): boolean {
 
 export function isFull(error: unknown): boolean {
   return ((sqliteCode(error) ?? 0) & 255) === full
+}
+
+/** The statement does not fit the tables: a column or table is missing. */
+export function isSchemaFault(error: unknown): boolean {
+  return sqliteCode(error) === sqlError
 }
 
 /** The file itself is at fault, so every operation of the transaction meets the same error. */
@@ -63,18 +70,36 @@ export function storeError(error: unknown, path: string): TqError {
     case notADatabase:
       return new StoreError(
         'damaged',
-        `${path} is damaged or not a database (${said}). To start anew, end every process that uses it and move it away together with its -wal and -shm; or ${elsewhere}.`,
+        `${path} is damaged or not a database (${said}). \`tq doctor\` looks at it; \`tq doctor --reset\` moves it away, so that a new one is made. Or ${elsewhere}.`,
         options,
       )
     case full:
       return new StoreError(
         'full',
-        `${path} is full: its size limit is reached or the disk has no space. Nothing was written. Free space, raise the limit, or ${elsewhere}.`,
+        `The disk of ${path} is full. Nothing was written. Free space, or ${elsewhere}. A limit (maxBytes in brokerTransportOptions) keeps the file from filling a disk.`,
         options,
       )
     default:
       return new ChannelError(`The database ${path} refused an operation: ${said}`, options)
   }
+}
+
+/** The size limit of the file is reached; what waits can still be run, and makes room. */
+export function quotaError(path: string, limitBytes: number, cause: unknown): StoreError {
+  return new StoreError(
+    'full',
+    `${path} has reached its limit of ${limitBytes} bytes (maxBytes in brokerTransportOptions, or in the URL). Nothing was written. Tasks that wait can still be run, and make room; or raise the limit, purge a queue, or lower resultExpires.`,
+    { cause },
+  )
+}
+
+/** A newer tq has changed the file while this process used it, or before. */
+export function newerError(path: string, version: number, cause?: unknown): StoreError {
+  return new StoreError(
+    'newer',
+    `${path} is of a newer tq (schema ${version}, this tq knows ${schemaVersion}). Update tq here and restart, or set TQ_DB to another path.`,
+    { cause },
+  )
 }
 
 /** `holders` are texts such as `process 4711 (stopped)`. */

@@ -26,6 +26,12 @@ export function fileIdentity(path: string): string | undefined {
   return stat && `${stat.dev}:${stat.ino}`
 }
 
+/** What the disk of the file has left for this user. */
+export function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(dirname(path))
+  return bavail * bsize
+}
+
 /** Name of the network or user-space file system with this `statfs` type, where WAL's shared memory is not safe. */
 export function unsafeFileSystem(type: number): string | undefined {
   // Types come signed from some kernels. Source: linux/magic.h.

@@ -9,6 +9,7 @@ import { goneError, isPassing, lockedError, storeError } from './sqlite-errors.t
 import { createDatabaseFile, fileIdentity } from './sqlite-file.ts'
 import { likelyHolders } from './sqlite-peers.ts'
 import { Presence, type Session } from './sqlite-presence.ts'
+import { Upkeep } from './sqlite-upkeep.ts'
 
 export interface StoreOptions {
   readonly clock: Clock
@@ -17,8 +18,10 @@ export interface StoreOptions {
   readonly sync?: 'normal' | 'full' | undefined
   /** Make a missing folder, private and ignored by git, as for `.tq/`. Default false. */
   readonly createFolder?: boolean | undefined
-  /** Quota in pages of 4 kB: publishing fails when it is reached, consuming goes on. Default none. */
-  readonly maxPages?: number | undefined
+  /** Quota of the file: publishing fails when it is reached, consuming goes on. Default none. */
+  readonly maxBytes?: number | undefined
+  /** How long a commit may stand in the kernel's memory alone, in ms; 0 leaves it to the kernel. Default 1000; nothing with `full`. */
+  readonly syncMs?: number | undefined
   /** How long to wait for a lock that another process holds. Default 5000. */
   readonly connectTimeoutMs?: number | undefined
 }
@@ -42,6 +45,7 @@ export async function openSqliteStore(path: string, options: StoreOptions): Prom
 
 const defaultTimeoutMs = 5000
 const retryMs = 10
+const defaultSyncMs = 1000
 /** How often the file is looked at: whether it is still there, and whether a bell was missed. */
 const checkMs = 500
 const busyPollMs = 5
@@ -61,6 +65,7 @@ export class SqliteStore {
   readonly #options: StoreOptions
   readonly #commit: GroupCommit
   readonly #bells: Bells
+  readonly #upkeep: Upkeep
   readonly #wakes = new Map<Bell, Set<() => void>>(bells.map((bell) => [bell, new Set()]))
   readonly #states = new Set<(state: ConnectionState, cause?: Error) => void>()
   readonly #replaced = new Set<() => void>()
@@ -86,6 +91,8 @@ export class SqliteStore {
       watch: (bell) => this.#watch(bell),
       unwatch: (bell) => this.#bells.unwatch(bell),
     })
+    const syncMs = options.sync === 'full' ? 0 : (options.syncMs ?? defaultSyncMs)
+    this.#upkeep = new Upkeep({ clock: this.clock, path: this.path, syncMs: syncMs === 0 ? undefined : syncMs })
     this.#commit = new GroupCommit({
       clock: this.clock,
       path: this.path,
@@ -94,7 +101,10 @@ export class SqliteStore {
       committed: (rung, foreign) => this.#committed(rung, foreign),
       wanted: (tx) => this.presence.wantedByOthers(tx),
       lockedOut: () => lockedError(this.path, this.#holders()),
-      began: () => this.#setState('ready'),
+      began: () => {
+        this.#setState('ready')
+        this.#upkeep.wrote()
+      },
       failed: (error) => this.#failed(error),
     })
   }
@@ -172,6 +182,7 @@ export class SqliteStore {
     this.#ticking?.cancel()
     this.#polling?.cancel()
     this.#bells.close()
+    await this.#upkeep.close()
     this.#connection?.close()
     this.#connection = undefined
     this.#setState('closed')
@@ -186,7 +197,7 @@ export class SqliteStore {
   #open(): SqliteConnection {
     const connection = new SqliteConnection(this.path, {
       sync: this.#options.sync ?? 'normal',
-      maxPages: this.#options.maxPages,
+      maxBytes: this.#options.maxBytes,
     })
     this.#identity = fileIdentity(this.path)
     this.#dataVersion = connection.dataVersion()
@@ -235,7 +246,9 @@ export class SqliteStore {
   #tick(): void {
     try {
       this.#checkedMs = Number.NEGATIVE_INFINITY
-      this.#look(this.#current())
+      const connection = this.#current()
+      this.#look(connection)
+      this.#upkeep.idle(connection)
       this.#bells.check()
       this.presence.tick()
     } catch (error) {

@@ -27,10 +27,12 @@ export interface AsyncPoolDeps {
 export class AsyncPool implements Pool {
   readonly name: string
   readonly pids = [process.pid]
+  readonly runsElsewhere = false
   #capacity: number
   readonly #deps: AsyncPoolDeps
   readonly #running = new Set<Running>()
   #idle = deferred<void>()
+  #isStopped = false
 
   constructor(deps: AsyncPoolDeps) {
     this.#deps = deps
@@ -53,6 +55,7 @@ export class AsyncPool implements Pool {
     if (this.#running.size === 0) this.#idle = deferred()
     this.#running.add(running)
     const { clock, terminated, expired } = this.#deps
+    if (this.#isStopped) running.controller.abort(terminated('SIGTERM'))
     return {
       get accepted() {
         return Promise.resolve({ pid: process.pid, atMs: clock.now() })
@@ -94,6 +97,7 @@ export class AsyncPool implements Pool {
       await Promise.race([this.#idle.promise, late.promise])
       timer?.cancel()
     }
+    this.#isStopped = true
     const unfinished = [...this.#running]
     for (const { controller } of unfinished) controller.abort(terminated('SIGTERM'))
     return unfinished.map(({ job }) => job)

@@ -36,7 +36,7 @@ interface Run {
   end: Outcome | undefined
 }
 
-/** `starting` -> `idle` <-> `busy`, from each to `ending` (told to stop, or killed) -> gone. One private method changes it. */
+/** `starting` -> `idle` <-> `busy`, from each to `ending` (told to stop, or killed) -> gone. */
 type SlotState = 'starting' | 'idle' | 'busy' | 'ending'
 
 interface Slot {
@@ -59,6 +59,7 @@ const longestPauseMs = 30_000
  */
 export class ChildPool implements Pool {
   readonly name: string
+  readonly runsElsewhere = true
   readonly #options: ChildPoolOptions
   readonly #slots = new Set<Slot>()
   readonly #waiting: Run[] = []
@@ -96,9 +97,10 @@ export class ChildPool implements Pool {
 
   run(job: PoolJob): PoolRun {
     const run: Run = { job, accepted: deferred(), outcome: deferred(), end: undefined }
-    this.#waiting.push(run)
-    this.#assign()
     const { endings } = this.#options
+    if (this.#isStopping) run.outcome.resolve(endings.terminated('SIGTERM'))
+    else this.#waiting.push(run)
+    this.#assign()
     return {
       accepted: run.accepted.promise,
       outcome: run.outcome.promise,
@@ -168,12 +170,9 @@ export class ChildPool implements Pool {
   #hear(slot: Slot, message: FromChild): void {
     switch (message.op) {
       case 'ready':
-        this.#failures = 0
         this.#starting?.resolve()
         if (slot.state === 'starting') slot.state = 'idle'
         return this.#assign()
-      case 'started':
-        return slot.run?.accepted.resolve({ pid: slot.child.pid, atMs: message.atMs })
       case 'update':
         return void this.#store(slot, message.seq, message.update)
       case 'outcome':
@@ -198,6 +197,7 @@ export class ChildPool implements Pool {
     if (!run || run.end) return
     slot.run = undefined
     slot.tasks++
+    this.#failures = 0
     if (memoryKb > maxMemoryPerChild) {
       logger.warn(
         `A child of the ${this.name} pool (pid ${slot.child.pid}) holds ${Math.round(memoryKb / 1024)} MB, more than workerMaxMemoryPerChild allows; it is replaced.`,
@@ -232,7 +232,8 @@ export class ChildPool implements Pool {
     const { run, state } = slot
     slot.killTimer?.cancel()
     run?.outcome.resolve(run.end ?? this.#options.endings.lost(how))
-    if (state === 'starting') this.#couldNotStart(end, how)
+    // One that is ready and dies before its first task would else be replaced as fast as processes can be started.
+    if (state === 'starting' || (state === 'idle' && slot.tasks === 0)) this.#couldNotStart(end, how)
     this.#refill()
     this.#assign()
     this.#told()
@@ -242,10 +243,11 @@ export class ChildPool implements Pool {
     if (this.#isStopping) return
     const { clock, logger } = this.#options
     const error = new LoadError(`A child of the ${this.name} pool could not start (${how}). ${end.said.trim()}`.trim())
-    if (this.#failures++ === 0) logger.error(`${error.message} It is tried again with growing pauses.`)
     this.#starting?.reject(error)
+    // Its neighbours of the same round fail for the same reason.
+    if (this.#retry) return
+    if (this.#failures++ === 0) logger.error(`${error.message} It is tried again with growing pauses.`)
     const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (this.#failures - 1))
-    this.#retry?.cancel()
     this.#retry = clock.timer(pauseMs, () => {
       this.#retry = undefined
       this.#refill()
@@ -263,6 +265,7 @@ export class ChildPool implements Pool {
       slot.state = 'busy'
       slot.run = run
       slot.child.send({ op: 'run', job: run.job })
+      run.accepted.resolve({ pid: slot.child.pid, atMs: this.#options.clock.now() })
     }
   }
 

@@ -1,3 +1,5 @@
+import type { Clock } from '../core/clock.ts'
+import type { LogLevel } from '../core/logger.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { PoolJob, StateUpdate } from './pool.ts'
 
@@ -14,7 +16,7 @@ export interface Child {
 
 export interface ChildEvents {
   onMessage(message: FromChild): void
-  /** Once, whatever the reason; `said` is the end of what it wrote to stderr before it was ready. */
+  /** Once, whatever the reason, after the last message; `said` is the end of what it wrote to stderr before it was ready. */
   onEnd(end: ChildEnd): void
 }
 
@@ -35,12 +37,15 @@ export interface ChildSetup {
   readonly include: readonly string[]
   readonly brokerUrl: string
   readonly resultBackend: string
+  /** From which level on a task's lines are written, where the app has no logger of its own. */
+  readonly logLevel: LogLevel
 }
 
 export interface SpawnOptions {
   /** What a child runs: it takes `setup`, answers `ready` and takes jobs. */
   readonly entry: URL
   readonly setup: ChildSetup
+  readonly clock: Clock
 }
 
 /** What crosses between a pool and its children, by structured clone. */
@@ -54,7 +59,6 @@ export type ToChild =
 
 export type FromChild =
   | { readonly op: 'ready' }
-  | { readonly op: 'started'; readonly atMs: number }
   | { readonly op: 'update'; readonly seq: number; readonly update: StateUpdate }
   | {
       readonly op: 'outcome'

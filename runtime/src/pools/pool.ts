@@ -7,11 +7,13 @@ export interface Pool {
   readonly name: string
   readonly capacity: number
   readonly busy: number
+  /** Tasks run outside this thread: while it settles one, the next can run already. */
+  readonly runsElsewhere: boolean
   /** Processes that tasks run in. */
   readonly pids: readonly number[]
   /** Resolves when it can run a task. Rejects with LoadError when its children cannot be started. */
   start(): Promise<void>
-  /** Starts at once; the caller keeps `busy` below `capacity`. */
+  /** Starts at once; the caller keeps `busy` below `capacity`. Once the pool stops nothing starts: the outcome is `revoked`. */
   run(job: PoolJob): PoolRun
   grow(by: number): Promise<void>
   /** To one at least; what runs goes on. */

@@ -3,9 +3,11 @@ import { fileURLToPath } from 'node:url'
 import type { FromChild, SpawnChild, SpawnOptions, ToChild } from './child.ts'
 
 const longestSaid = 4000
+// What a process has written is read within moments of its end; a grandchild may hold its pipes open for ever.
+const lastWordsMs = 500
 
 /** Children as processes of their own: a task can be killed, and its memory is returned with its process. */
-export function spawnProcesses({ entry, setup }: SpawnOptions): SpawnChild {
+export function spawnProcesses({ entry, setup, clock }: SpawnOptions): SpawnChild {
   const flags = process.execArgv.filter((flag) => !/^--(?:inspect|input-type|eval|print)/.test(flag))
   return (events) => {
     const child: ChildProcess = fork(fileURLToPath(entry), [], {
@@ -14,22 +16,35 @@ export function spawnProcesses({ entry, setup }: SpawnOptions): SpawnChild {
       execArgv: flags,
     })
     let said = ''
+    let isReady = false
     child.stderr?.on('data', (chunk: Buffer) => {
       process.stderr.write(chunk)
-      if (said.length < longestSaid) said += chunk.toString()
+      if (!isReady) said = `${said}${chunk.toString()}`.slice(-longestSaid)
     })
-    child.on('message', (message) => events.onMessage(message as FromChild)) // our own entry speaks this
+    child.on('message', (message) => {
+      const heard = message as FromChild // our own entry speaks this
+      isReady ||= heard.op === 'ready'
+      events.onMessage(heard)
+    })
     let hasEnded = false
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
       if (hasEnded) return
       hasEnded = true
-      events.onEnd({ code, signal, said: said.slice(0, longestSaid) })
+      late?.cancel()
+      events.onEnd({ code, signal, said })
     }
+    let late: { cancel(): void } | undefined
     child.once('error', (error) => {
       said += error.message
       if (child.pid === undefined) end(null, null)
     })
-    child.once('exit', end)
+    child.once('exit', (code, signal) => {
+      // An outcome, or the reason why it could not start, may still be in the pipe.
+      late = clock.timer(lastWordsMs, () => end(code, signal))
+      child.once('close', () => end(code, signal))
+      if (isReady && !child.connected) end(code, signal)
+      else if (isReady) child.once('disconnect', () => end(code, signal))
+    })
     // A child that is going away cannot be told anything; its end tells us.
     const send = (message: ToChild): void => void (child.connected && child.send(message, () => undefined))
     send({ op: 'setup', setup })

@@ -232,6 +232,7 @@ function eagerPool(runTask: RunTask, clock: Clock): Pool {
         expire: (seconds) => controller.abort(new TimeLimitExceeded(seconds)),
       }
     },
+    runsElsewhere: false,
     pids: [process.pid],
     grow: async () => {},
     shrink: async () => {},

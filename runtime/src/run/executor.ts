@@ -14,7 +14,7 @@ import { isoTime } from '../wire/python-text.ts'
 import { compressionOf, decodeTask } from '../wire/task-protocol.ts'
 import { type Execution, newExecution } from './execution.ts'
 import { failureOf } from './failure.ts'
-import { gate } from './gate.ts'
+import { gate, hasExpired } from './gate.ts'
 import { Settler } from './settle.ts'
 import { armHardLimit, TimeLimits } from './time-limit.ts'
 
@@ -44,6 +44,9 @@ export type Admitted =
   /** It does not run; `done` resolves when it is settled. */
   | { readonly kind: 'done'; readonly done: Promise<void> }
 
+const mostLosses = 5
+const mostRemembered = 10_000
+
 /** One task from delivery to settlement: decoded, admitted, started, run, stored, linked, acknowledged. */
 export class Executor {
   readonly #deps: ExecutorDeps
@@ -52,6 +55,8 @@ export class Executor {
   /** Tasks finished since the start, by name. */
   readonly totals = new Map<string, number>()
   readonly limits: TimeLimits
+  /** How often a message that goes back has ended its child here, by its id. */
+  readonly #losses = new Map<string, number>()
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps
@@ -92,13 +97,15 @@ export class Executor {
     return { kind: 'done', done: this.#revoke(execution, verdict.kind) }
   }
 
-  /** Runs and settles. Never rejects. */
-  async run(execution: Execution): Promise<Outcome | undefined> {
+  /** Runs and settles. Never rejects. `onEnded` is called when the run is over and its settling begins. */
+  async run(execution: Execution, onEnded?: () => void): Promise<Outcome | undefined> {
     const { message, delivery } = execution
     const { clock, pool, hostname, isRevoked, logger } = this.#deps
     this.active.set(message.id, execution)
     try {
+      // It may have waited for a slot, a rate or its ETA since it was looked at.
       if (isRevoked(message.id)) return await this.settle(execution, { kind: 'revoked', reason: 'revoked' })
+      if (hasExpired(message, clock.now())) return await this.settle(execution, { kind: 'revoked', reason: 'expired' })
       if (!execution.acksLate) {
         if ((await this.#settler.acknowledge(execution)) === 'lost') return undefined
       }
@@ -110,8 +117,11 @@ export class Executor {
       execution.run = pool.run({ message, deliveryInfo: delivery.info, hostname, softSeconds })
       const limit = armHardLimit(execution.run, hardSeconds, clock)
       const outcome = await execution.run.outcome.finally(() => limit?.cancel())
+      onEnded?.()
       // The worker gave up and gave the message back: another one runs it, and that result counts.
       if (this.#deps.giveUp.aborted && execution.acksLate && outcome.kind === 'revoked') return outcome
+      if (outcome.kind === 'workerLost' && this.#isPoison(execution)) return await this.#setAside(execution, outcome)
+      if (outcome.kind !== 'workerLost') this.#losses.delete(message.id)
       return await this.settle(execution, outcome)
     } catch (error) {
       logger.error(
@@ -128,6 +138,32 @@ export class Executor {
 
   settle(execution: Execution, outcome: Outcome): Promise<Outcome> {
     return this.#settler.settle(execution, outcome)
+  }
+
+  // A message that goes back whenever its child dies would end one child after the other for ever.
+  #isPoison({ message, policy, acksLate }: Execution): boolean {
+    if (!acksLate || !policy.rejectOnWorkerLost) return false
+    const losses = (this.#losses.get(message.id) ?? 0) + 1
+    this.#losses.delete(message.id) // so that the oldest is first
+    this.#losses.set(message.id, losses)
+    const [oldest] = this.#losses.keys()
+    if (this.#losses.size > mostRemembered && oldest !== undefined) this.#losses.delete(oldest)
+    return losses >= mostLosses
+  }
+
+  async #setAside(execution: Execution, outcome: Outcome & { readonly kind: 'workerLost' }): Promise<Outcome> {
+    const { message, delivery, policy } = execution
+    const { transport, logger } = this.#deps
+    const name = `${message.task}[${message.id}]`
+    const reason = `It ended the child that ran it ${mostLosses} times: ${outcome.failure.text}`
+    logger.error(
+      `Task ${name} failed and was set aside. ${reason} It can be looked at and sent again from the quarantine for 7 days.`,
+    )
+    const failed = { ...execution, acknowledged: true, policy: { ...policy, rejectOnWorkerLost: false } }
+    await this.settle(failed, outcome)
+    await this.#settler.insist(`set aside ${name}`, () => transport.quarantine.put(delivery, reason))
+    this.#losses.delete(message.id)
+    return outcome
   }
 
   async #revoke(execution: Execution, reason: 'revoked' | 'expired'): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Failure } from '../core/outcome.ts'
 import type { TaskOptions } from '../app/task.ts'
+import type { StoredError } from '../core/states.ts'
 import { errorModule } from '../wire/error-names.ts'
 
 const longestTraceback = 16_000
@@ -17,6 +18,16 @@ export function failureOf(thrown: unknown, ownModule: string, throws?: TaskOptio
     error: thrown,
     expected: error !== undefined && isExpected(error, type, throws),
   }
+}
+
+/** What is stored of a task that was revoked or expired. Source: celery/backends/base.py, mark_as_revoked. */
+export function revokedError(reason: string): StoredError {
+  return { type: 'TaskRevokedError', message: [reason], module: errorModule('TaskRevokedError', '') }
+}
+
+/** What is stored of a task that rejected its message for good. */
+export function rejectedError(reason: string): StoredError {
+  return { type: 'Reject', message: [reason], module: errorModule('Reject', '') }
 }
 
 function className(error: Error): string {

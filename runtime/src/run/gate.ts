@@ -25,9 +25,14 @@ export interface GateFacts {
  */
 export function gate(message: Message, facts: GateFacts): Verdict {
   if (!facts.isRegistered) return { kind: 'unknown' }
-  if (message.expiresMs !== undefined && facts.nowMs > message.expiresMs) return { kind: 'expired' }
+  if (hasExpired(message, facts.nowMs)) return { kind: 'expired' }
   if (facts.isRevoked) return { kind: 'revoked' }
   if (message.etaMs === undefined || message.etaMs <= facts.nowMs) return { kind: 'run' }
   const untilMs = message.etaMs
   return { kind: untilMs - facts.nowMs <= facts.waitAtMostMs ? 'wait' : 'park', untilMs }
+}
+
+/** Asked again when the run begins. Source: celery/worker/request.py, maybe_expire. */
+export function hasExpired({ expiresMs }: Message, nowMs: number): boolean {
+  return expiresMs !== undefined && nowMs > expiresMs
 }

@@ -1,5 +1,5 @@
 import { BoundTask, runInContext, type TaskContext } from '../app/context.ts'
-import type { AnyTask } from '../app/task.ts'
+import type { AnyTask, TaskOptions } from '../app/task.ts'
 import type { TqApp } from '../app/tq.ts'
 import type { Clock } from '../core/clock.ts'
 import { type Reject, type Retry, SoftTimeLimitExceeded, type TimeLimitExceeded, TqError } from '../core/errors.ts'
@@ -7,7 +7,9 @@ import type { Logger } from '../core/logger.ts'
 import type { Ending, Outcome } from '../core/outcome.ts'
 import type { ResultRef } from '../core/states.ts'
 import type { OnUpdate, PoolJob, RunTask } from '../pools/pool.ts'
+import { autoRetry } from './auto-retry.ts'
 import { failureOf } from './failure.ts'
+import { afterRun, hasHooks } from './hooks.ts'
 
 /** What the body of a run needs beside the job itself. */
 export interface RunTaskDeps {
@@ -59,16 +61,37 @@ async function body(
       ? clock.timer(limit * 1000, () => soft.abort(new SoftTimeLimitExceeded(limit)))
       : undefined
   const stray = new Stray()
+  let context: TaskContext | undefined
+  let ending: Ending
   try {
+    poolSignal.throwIfAborted()
     const known = task ?? app.registry.require(job.message.task)
     const args = known.bindArguments(job.message.args, job.message.kwargs)
-    const context = contextOf(deps, job, known, signal, children, stray)
-    const value = runInContext(context, () => call(known, context, args))
-    return { kind: 'success', value: isPromise(value) ? await stray.or(value) : value }
+    const own = contextOf(deps, job, known, signal, children, stray)
+    context = own
+    const { beforeStart } = options
+    if (beforeStart) await runInContext(own, () => beforeStart(new BoundTask(own)))
+    const value = runInContext(own, () => call(known, own, args))
+    ending = { kind: 'success', value: isPromise(value) ? await stray.or(value) : value }
   } catch (thrown) {
-    return endingOf(signal.aborted ? abortReason(thrown, signal) : thrown, app.main, options.throws)
+    const error = signal.aborted ? abortReason(thrown, signal) : thrown
+    ending = endingOf(error, app.main, options.throws)
+    if (context && ending.kind === 'failure') ending = retried(context, options, error) ?? ending
   } finally {
     timer?.cancel()
+  }
+  if (context && hasHooks(options)) await afterRun(context, options, ending)
+  return ending
+}
+
+/** What becomes of an error that the task tries again by itself: a retry, or once they are used up the error. */
+function retried(context: TaskContext, options: TaskOptions, error: unknown): Ending | undefined {
+  const retry = autoRetry(options, error, context.message.retries)
+  if (!retry) return undefined
+  try {
+    return new BoundTask(context).retry(retry)
+  } catch (thrown) {
+    return endingOf(thrown, context.app.main, options.throws)
   }
 }
 

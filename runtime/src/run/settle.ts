@@ -1,15 +1,15 @@
-import { ConnectionError, EncodeError } from '../core/errors.ts'
+import { ConnectionError, EncodeError, StoreError } from '../core/errors.ts'
 import type { Message } from '../core/message.ts'
 import { type Failure, type Outcome, type Settlement, settlementOf, type StoredState } from '../core/outcome.ts'
-import type { TaskMeta } from '../core/states.ts'
+import type { ResultRef, TaskMeta } from '../core/states.ts'
 import type { StateUpdate } from '../pools/pool.ts'
 import type { Delivery, Settled } from '../transports/transport.ts'
-import { errorModule } from '../wire/error-names.ts'
 import { pythonRepr } from '../wire/python-text.ts'
-import { joinChord, publishNext, publishRetry } from './canvas-run.ts'
+import { publishNext, publishRetry } from './canvas-run.ts'
+import { type ChordDeps, joinChord } from '../app/chord-join.ts'
 import type { Execution } from './execution.ts'
 import type { ExecutorDeps } from './executor.ts'
-import { failureOf } from './failure.ts'
+import { failureOf, rejectedError, revokedError } from './failure.ts'
 
 const firstPauseMs = 50
 const longestPauseMs = 5000
@@ -42,11 +42,9 @@ export class Settler {
     const { message } = execution
     const row = settlementOf(outcome, execution.policy)
     const name = `${message.task}[${message.id}]`
-    if (row.next === 'retry' || (row.next !== 'nothing' && hasNext(message))) {
-      await this.#nextSteps(execution, outcome, row)
-    }
-    const meta = this.#metaOf(execution, outcome, row.store)
-    const settled = await this.#storeAndAck(execution, row, meta, name)
+    const children = row.next === 'retry' || hasNext(message) ? await this.#nextSteps(execution, outcome) : []
+    const record = this.#recordOf(execution, withChildren(execution, outcome, children), row.store)
+    const settled = await this.#storeAndAck(execution, row, record, name)
     if (settled === 'lost') {
       this.#deps.logger.warn(
         `Task ${name} was handed to another worker before it could be acknowledged here; the first result that was stored stands.`,
@@ -57,46 +55,46 @@ export class Settler {
     return outcome
   }
 
-  async #nextSteps(execution: Execution, outcome: Outcome, row: Settlement): Promise<void> {
-    const { app, backend } = this.#deps
+  async #nextSteps(execution: Execution, outcome: Outcome): Promise<readonly ResultRef[]> {
     const { message } = execution
-    if (row.next === 'retry' && outcome.kind === 'retry') {
-      await this.insist(`send the retry of ${message.task}[${message.id}]`, () =>
-        publishRetry(this.#deps, execution, outcome),
-      )
-    } else {
-      await this.insist(`send what follows ${message.task}[${message.id}]`, () =>
-        publishNext(app, backend, message, outcome, this.#ttl()),
-      )
+    const name = `${message.task}[${message.id}]`
+    if (outcome.kind === 'retry') {
+      await this.insist(`send the retry of ${name}`, () => publishRetry(this.#deps, execution, outcome))
+      return []
     }
+    const sent = await this.insist(`send what follows ${name}`, () => publishNext(this.#chords(), message, outcome))
+    return sent ?? []
   }
 
   async #storeAndAck(
     execution: Execution,
     row: Settlement,
-    meta: TaskMeta | undefined,
+    record: TaskMeta | undefined,
     name: string,
   ): Promise<Settled | undefined> {
     const { backend, transport } = this.#deps
     const { delivery, message } = execution
     const open = !execution.acknowledged
-    const joins = message.chord !== undefined && meta !== undefined && message.groupId !== undefined
-    if (meta && open && row.late === 'ack' && !joins) {
+    // A part whose result is ignored counts as well: its value goes to the chord alone.
+    const part = isPartOfChord(message) && row.store !== 'RETRY' ? record : undefined
+    const meta = row.store !== undefined && storesResult(execution, row.store) ? record : undefined
+    if (meta && open && row.late === 'ack' && !part) {
       const storing = backend.plan(meta, this.#storeOptions(message))
       if (storing && storing.driver === transport.driver) {
         return this.#ack(execution, () => delivery.ack({ storing }), `settle ${name}`)
       }
     }
     if (meta) await this.insist(`store the result of ${name}`, () => backend.store([meta], this.#storeOptions(message)))
-    if (joins && row.store !== 'RETRY') {
-      await this.insist(`count ${name} for its chord`, () =>
-        joinChord(this.#deps.app, backend, message, meta, this.#ttl()),
-      )
-    }
+    if (part) await this.insist(`count ${name} for its chord`, () => joinChord(this.#chords(), message, part))
     if (!open) return undefined
     if (row.late === 'ack') return this.#ack(execution, () => delivery.ack(), `acknowledge ${name}`)
     const requeue = row.late === 'requeue'
     return this.#ack(execution, () => delivery.reject({ requeue }), `reject ${name}`)
+  }
+
+  #chords(): ChordDeps {
+    const { app, backend } = this.#deps
+    return { app, backend, ttlMs: this.#ttl() }
   }
 
   async #ack(execution: Execution, act: () => Promise<Settled>, what: string): Promise<Settled | undefined> {
@@ -142,13 +140,20 @@ export class Settler {
       parentId: message.parentId,
     }
     const name = `${message.task}[${message.id}]`
+    if (hasNext(message)) {
+      await this.insist(`send what follows ${name}`, () =>
+        publishNext(this.#chords(), message, { kind: 'failure', failure }),
+      )
+    }
     await this.insist(`store the failure of ${name}`, () => backend.store([meta], this.#storeOptions(message)))
+    await this.insist(`count ${name} for its chord`, () => joinChord(this.#chords(), message, meta))
     await this.insist(`reject ${name}`, () => delivery.reject({ requeue: false }))
     events.emit({ type: 'task-failed', uuid: message.id, exception: `NotRegistered('${message.task}')` })
   }
 
-  #metaOf(execution: Execution, outcome: Outcome, state: StoredState | undefined): TaskMeta | undefined {
-    if (state === undefined || !storesResult(execution, state)) return undefined
+  #recordOf(execution: Execution, outcome: Outcome, state: StoredState | undefined): TaskMeta | undefined {
+    if (state === undefined) return undefined
+    if (!storesResult(execution, state) && !isPartOfChord(execution.message)) return undefined
     const { clock } = this.#deps
     const base = this.#base(execution)
     const children = outcome.children ?? []
@@ -157,18 +162,10 @@ export class Settler {
         return { ...base, state, children, result: outcome.value, doneAtMs: clock.now() }
       case 'retry':
         return { ...base, state, children, error: outcome.cause.stored, traceback: outcome.cause.traceback }
-      case 'revoked': {
-        const error = {
-          type: 'TaskRevokedError',
-          message: [outcome.reason],
-          module: errorModule('TaskRevokedError', ''),
-        }
-        return { ...base, state, children, error, doneAtMs: clock.now() }
-      }
-      case 'reject': {
-        const error = { type: 'Reject', message: [outcome.reason], module: errorModule('Reject', '') }
-        return { ...base, state, children, error, doneAtMs: clock.now() }
-      }
+      case 'revoked':
+        return { ...base, state, children, error: revokedError(outcome.reason), doneAtMs: clock.now() }
+      case 'reject':
+        return { ...base, state, children, error: rejectedError(outcome.reason), doneAtMs: clock.now() }
       case 'ignore':
         return undefined
       case 'failure':
@@ -254,14 +251,14 @@ export class Settler {
     return { ttlMs: this.#ttl(), replyTo: message.replyTo }
   }
 
-  /** Tries until it works or the worker gives up; undefined then. Errors other than a lost connection pass. */
+  /** Tries until it works or the worker gives up; undefined then. Errors that will not pass are thrown. */
   async insist<T>(what: string, act: () => Promise<T>): Promise<T | undefined> {
     const { clock, logger, giveUp } = this.#deps
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
       try {
         return await act()
       } catch (error) {
-        if (!(error instanceof ConnectionError)) throw error
+        if (!mayPass(error)) throw error
         if (pauseMs === firstPauseMs) {
           logger.warn(`Could not ${what}: ${error.message} Trying again until the server is back.`)
         }
@@ -272,9 +269,25 @@ export class Settler {
   }
 }
 
+/** A lost server comes back; a full disk gets space again, and a lock is let go. What the task gave is kept until then. */
+function mayPass(error: unknown): error is Error {
+  if (error instanceof StoreError) return error.reason === 'full' || error.reason === 'locked'
+  return error instanceof ConnectionError
+}
+
 function storesResult(execution: Execution, state: StoredState): boolean {
   if (!execution.ignoresResult) return true
   return state === 'FAILURE' && execution.storesErrors
+}
+
+function isPartOfChord({ chord, groupId }: Message): boolean {
+  return chord !== undefined && groupId !== undefined
+}
+
+/** What it sent itself, then what was sent for it. */
+function withChildren({ task }: Execution, outcome: Outcome, following: readonly ResultRef[]): Outcome {
+  if (following.length === 0 || task.definition.options.trail === false) return outcome
+  return { ...outcome, children: [...(outcome.children ?? []), ...following] }
 }
 
 function hasNext(message: Message): boolean {

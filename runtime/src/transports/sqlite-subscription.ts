@@ -191,11 +191,12 @@ export class SqliteSubscription implements Subscription, DeliveryHolder {
   }
 
   async #claimed(): Promise<void> {
+    const wakes = this.#wakes
     try {
       const claim = await this.store.submit((tx) => this.#take(tx), { last: true })
       if (claim === undefined) {
-        // Without a row among the peers nothing can be held; `onSession` wakes us.
-        this.#isDry = true
+        // Without a row among the peers nothing can be held; `onSession` wakes us, if it has not done so meanwhile.
+        this.#isDry = wakes === this.#wakes
         return
       }
       this.#isDry = claim.isShort && claim.wakes === this.#wakes

@@ -17,6 +17,8 @@ export interface ConsumerDeps {
   /** Each queue once for every binding of it. */
   readonly queues: readonly Queue[]
   readonly prefetchMultiplier: number | 'auto'
+  /** Whether somebody watches the demand to give the pool more slots. */
+  readonly canGrow: () => boolean
   readonly clock: Clock
   readonly logger: Logger
   /** Called after each run. */
@@ -27,6 +29,8 @@ export interface ConsumerDeps {
 const shortTaskMs = 10
 const shortTaskMultiplier = 4
 const weightOfNewest = 0.1
+// Ended and not settled yet, per slot: more, and a result store that is slow or away would pile up what it is to store.
+const mostSettlingPerSlot = 4
 
 /**
  * Takes deliveries from the broker and keeps the pool's slots filled: what may run waits here in the order of delivery, what is
@@ -40,6 +44,8 @@ export class Consumer {
   readonly #settling = new Set<Promise<void>>()
   #subscription: Subscription | undefined
   #running = 0
+  /** Ended, but not settled; only of a pool that runs elsewhere. */
+  #ending = 0
   #idle = deferred<void>()
   #meanRunMs: number | undefined
   #multiplier: number
@@ -81,7 +87,12 @@ export class Consumer {
 
   /** Messages held at most; 0 is no limit. */
   get prefetch(): number {
-    return this.#multiplier * this.#deps.pool.capacity
+    const { pool, prefetchMultiplier, canGrow } = this.#deps
+    // What is being settled is still held: a child must not wait for it, nor for the message after it.
+    const ahead = pool.runsElsewhere && prefetchMultiplier === 'auto' ? 1 : 0
+    const most = (this.#multiplier + ahead) * pool.capacity
+    // A demand that is no more than the slots there are would never be seen.
+    return most === pool.capacity && canGrow() ? most + 1 : most
   }
 
   get running(): number {
@@ -134,7 +145,7 @@ export class Consumer {
 
   #fill(): void {
     const { pool } = this.#deps
-    while (!this.#stopping && this.#running < pool.capacity) {
+    while (!this.#stopping && this.#running < pool.capacity && this.#ending < mostSettlingPerSlot * pool.capacity) {
       const next = this.#ready.shift()
       if (!next) return
       void this.#run(next)
@@ -142,13 +153,26 @@ export class Consumer {
   }
 
   async #run(execution: Execution): Promise<void> {
-    const { executor, clock, onFinished } = this.#deps
-    if (this.#running++ === 0) this.#idle = deferred()
+    const { executor, pool, clock, onFinished } = this.#deps
+    if (this.#running++ + this.#ending === 0) this.#idle = deferred()
     const startedMs = clock.monotonic()
-    await executor.run(execution)
-    this.#learn(clock.monotonic() - startedMs)
-    if (--this.#running === 0) this.#idle.resolve()
-    onFinished()
+    let isRunning = true
+    const free = (): void => {
+      isRunning = false
+      this.#running--
+      this.#learn(clock.monotonic() - startedMs)
+      onFinished()
+    }
+    // A run in this thread shares its loop with what settles it: nothing is gained by an earlier start of the next one.
+    const onEnded = (): void => {
+      free()
+      this.#ending++
+      this.#fill()
+    }
+    await executor.run(execution, pool.runsElsewhere ? onEnded : undefined)
+    if (isRunning) free()
+    else this.#ending--
+    if (this.#running + this.#ending === 0) this.#idle.resolve()
     this.#fill()
   }
 

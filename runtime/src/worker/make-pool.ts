@@ -4,6 +4,7 @@ import { SettingError, TimeLimitExceeded, WorkerLostError } from '../core/errors
 import type { Failure } from '../core/outcome.ts'
 import type { Settings } from '../core/settings.ts'
 import { AsyncPool } from '../pools/async.ts'
+import type { ChildSetup } from '../pools/child.ts'
 import { ChildPool, type RunEndings } from '../pools/child-pool.ts'
 import type { OnUpdate, Pool } from '../pools/pool.ts'
 import { spawnProcesses } from '../pools/prefork.ts'
@@ -56,7 +57,7 @@ export function makePool(options: MakePoolOptions): Pool {
       })
     case 'threads':
     case 'prefork': {
-      const spawnOptions = { entry: childEntry(), setup: setupOf(app, pool, options.include) }
+      const spawnOptions = { entry: childEntry(), setup: setupOf(app, pool, options.include), clock }
       return new ChildPool({
         name: pool,
         capacity: concurrency,
@@ -77,14 +78,14 @@ function childEntry(): URL {
   return new URL(`../run/child-main${extension}`, import.meta.url)
 }
 
-function setupOf(app: TqApp, pool: PoolName, include: readonly string[]) {
+function setupOf(app: TqApp, pool: PoolName, include: readonly string[]): ChildSetup {
   if (app.file === undefined) {
     throw new SettingError(
       `The pool '${pool}' loads the app in children of its own, but this app was made outside any file. Make it in a module that exports it, or use the pool 'async'.`,
     )
   }
-  const { connections } = app
-  return { app: app.file, include, brokerUrl: connections.brokerUrl(), resultBackend: connections.resultUrl() }
+  const { file, connections, logLevel } = app
+  return { app: file, include, brokerUrl: connections.brokerUrl(), resultBackend: connections.resultUrl(), logLevel }
 }
 
 // Source of the text: celery/concurrency/asynpool.py and billiard, WorkerLostError.

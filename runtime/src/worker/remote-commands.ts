@@ -5,6 +5,7 @@ import { isTqError } from '../core/errors.ts'
 import { tasksPerSecond } from '../core/rate.ts'
 import type { ExchangeKind } from '../core/routing.ts'
 import type { Queue } from '../transports/topology.ts'
+import { type ControlCommand, controlMethods } from '../wire/control-dict.ts'
 import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
 import {
   activeQueueToDict,
@@ -134,19 +135,19 @@ const commands: Readonly<Record<string, Handler>> = {
     return { ok: 'time limits set successfully' }
   },
   poolGrow: async (worker, args) => {
-    if (worker.autoscaler) return { error: 'the pool is autoscaled: change its range with autoscale' }
+    if (worker.autoscaler) return autoscaled('poolGrow')
     await worker.pool.grow(numberOf(args.n) ?? 1)
     worker.resized()
     return { ok: 'pool will grow' }
   },
   poolShrink: async (worker, args) => {
-    if (worker.autoscaler) return { error: 'the pool is autoscaled: change its range with autoscale' }
+    if (worker.autoscaler) return autoscaled('poolShrink')
     await worker.pool.shrink(numberOf(args.n) ?? 1)
     worker.resized()
     return { ok: 'pool will shrink' }
   },
   poolRestart: async (worker) => {
-    if (worker.pool.pids[0] === process.pid) {
+    if (!worker.pool.runsElsewhere) {
       return { error: `the pool ${worker.pool.name} has the code in the worker's own process: restart the worker` }
     }
     await worker.pool.restart()
@@ -158,6 +159,7 @@ const commands: Readonly<Record<string, Handler>> = {
     const max = numberOf(args.max) ?? range.max
     const min = Math.min(numberOf(args.min) ?? range.min, max)
     await worker.autoscaler.update({ min: Math.max(1, min), max: Math.max(1, max) })
+    worker.resized()
     return { ok: `autoscale now max=${max} min=${min}` }
   },
   heartbeat: (worker) => worker.heartbeat(),
@@ -168,6 +170,10 @@ export function handleCommand(worker: Controlled, command: string, args: Args): 
   const handler = Object.hasOwn(commands, command) ? commands[command] : undefined
   if (!handler) return { error: `${worker.hostname} does not answer ${command}` }
   return handler(worker, args)
+}
+
+function autoscaled(command: ControlCommand): { readonly error: string } {
+  return { error: `${controlMethods[command].method} is not supported with autoscale. Adjust autoscale range instead.` }
 }
 
 function infoOf(worker: Controlled, execution: Execution): TaskInfo {

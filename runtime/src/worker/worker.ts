@@ -16,6 +16,7 @@ import { Autoscaler, type AutoscaleRange } from './autoscale.ts'
 import { Consumer } from './consumer.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { defaultConcurrency, makePool, type PoolName } from './make-pool.ts'
+import { endWithBroker, reachServers } from './reach.ts'
 import { type Controlled, handleCommand } from './remote-commands.ts'
 import { RevokedTasks } from './revoked.ts'
 import { WorkerQueues } from './worker-queues.ts'
@@ -50,6 +51,7 @@ export interface WorkerOptions {
 export type WorkerState = 'new' | 'starting' | 'running' | 'stopping' | 'stopped'
 
 const waitInMemoryMs = 1000
+const lastStoresMs = 2000
 
 /**
  * A worker: consumes queues, runs tasks, answers remote control, tells monitors that it lives.
@@ -63,6 +65,8 @@ export class Worker {
   readonly #options: WorkerOptions
   readonly #finished = deferred<void>()
   readonly #giveUp = new AbortController()
+  readonly #starting = new AbortController()
+  #lostBroker = false
   readonly #revoked: RevokedTasks
   readonly #queues: WorkerQueues
   readonly #parts: { close(): Promise<void> }[] = []
@@ -85,6 +89,11 @@ export class Worker {
     })
     this.#revoked = new RevokedTasks(app.clock)
     this.finished = this.#finished.promise
+  }
+
+  /** True when it ended because its broker was lost. */
+  get lostBroker(): boolean {
+    return this.#lostBroker
   }
 
   /** The queues that it consumes now. */
@@ -121,7 +130,16 @@ export class Worker {
 
   async #start(): Promise<void> {
     const { clock, logger, settings, connections, lamport } = this.#app
-    const [transport, backend] = await Promise.all([connections.transport(), connections.backend()])
+    // One that ends by itself is waited for by somebody: it says at once what is wrong.
+    const [transport, backend] =
+      this.#options.idleMs === undefined
+        ? await reachServers(this.#app, this.#starting.signal)
+        : await Promise.all([connections.transport(), connections.backend()])
+    const forgetBroker = endWithBroker(this.#app, transport, () => {
+      this.#lostBroker = true
+      void this.stop(0)
+    })
+    this.#parts.push({ close: async () => forgetBroker() })
     await transport.announce({ name: this.hostname, kind: 'worker', queues: this.#queues.consumed })
     const eventsOn = this.#options.events ?? settings.workerSendTaskEvents
     const events = new EventDispatcher({
@@ -166,6 +184,7 @@ export class Worker {
       pool,
       queues: this.#queues.bindings,
       prefetchMultiplier: this.#options.prefetchMultiplier ?? settings.workerPrefetchMultiplier,
+      canGrow: () => autoscaler !== undefined && pool.capacity < autoscaler.range.max,
       clock,
       logger,
       onFinished: () => {
@@ -183,7 +202,7 @@ export class Worker {
       const { rateLimit = settings.taskDefaultRateLimit } = this.#app.registry.require(name).definition.options
       if (!settings.workerDisableRateLimits) consumer.rates.set(name, tasksPerSecond(rateLimit))
     }
-    const autoscaler = this.#autoscale(pool, consumer)
+    const autoscaler: Autoscaler | undefined = this.#autoscale(pool, consumer)
     const running: Running = { transport, executor, pool, consumer, heartbeat, events, autoscaler }
     this.#running = running
     if (settings.workerEnableRemoteControl) {
@@ -249,6 +268,7 @@ export class Worker {
   stop(deadlineMs = Infinity): Promise<void> {
     this.#deadlineMs = Math.min(this.#deadlineMs, deadlineMs)
     if (this.#stopping && this.#deadlineMs <= this.#app.clock.monotonic()) this.#hurry.resolve()
+    this.#starting.abort()
     this.#stopping ??= this.#stop()
     return this.#stopping
   }
@@ -264,6 +284,8 @@ export class Worker {
         if (ended !== true) this.#giveUp.abort()
         await running.consumer.close()
         await running.pool.stop(ended === true ? 'drain' : 'kill', this.#deadlineMs)
+        // Children are gone now: how their runs ended is stored while there is a connection.
+        if (running.pool.runsElsewhere) await running.consumer.drain(this.#app.clock.monotonic() + lastStoresMs)
         await running.heartbeat.stop()
       }
     } catch (error) {
