@@ -4,18 +4,36 @@ import type { Worker, WorkerOptions } from './worker/worker.ts'
 export type { SettingDescription } from './app/app-settings.ts'
 export { AsyncResult, type GetOptions, type RevokeOptions } from './app/async-result.ts'
 export type { EagerRun, EagerRunner, ManyCall } from './app/calling.ts'
-export { chain, type Link, Signature } from './app/canvas.ts'
+export {
+  type AnySignature,
+  chain,
+  chord,
+  type GivesOf,
+  group,
+  type Link,
+  type NeedOf,
+  Signature,
+} from './app/canvas.ts'
 export type { SecurityOptions } from './app/codecs.ts'
 export type { ConfigOptions } from './app/config-source.ts'
 export { BoundTask, currentTask, type RetryOptions, type TaskRequest } from './app/context.ts'
+export { type AnyResult, type Finished, GroupResult, ResultSet } from './app/group-result.ts'
 export type { EnsuredWorker } from './app/own-worker.ts'
 export type { PublishOptions } from './app/publish.ts'
+export {
+  graphToDot,
+  graphToMermaid,
+  type ResultGraph,
+  type ResultNode,
+} from './app/result-graph.ts'
 export type { CallOptions, CommitHook } from './app/send.ts'
 export { sharedTask } from './app/shared-task.ts'
 export type {
   AnyTask,
   BoundFunction,
+  ErrorKinds,
   Owed,
+  Returned,
   Tails,
   Task,
   TaskDescription,

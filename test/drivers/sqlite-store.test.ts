@@ -97,7 +97,7 @@ describe('a SQLite file', () => {
 
     expect(fault.reason).toBe('damaged')
     expect(fault.message).toContain(fixture.path)
-    expect(fault.message).toContain('move it away')
+    expect(fault.message).toContain('tq doctor --reset')
   })
 
   test('that is empty is filled', async () => {
@@ -149,7 +149,7 @@ describe('a locked file', () => {
 })
 
 test('a full quota refuses new messages, lets the waiting ones be done, and then takes new ones', async () => {
-  const store = await fixture.store({ maxPages: 200 })
+  const store = await fixture.store({ maxBytes: 200 * 4096 })
   const transport = await fixture.transport(store)
   const body = new Uint8Array(4000).fill(120)
   let published = 0
@@ -176,7 +176,7 @@ test('a full quota refuses new messages, lets the waiting ones be done, and then
   await subscription.close()
 
   expect(fault).toMatchObject({ reason: 'full' })
-  expect(await refused[0]).toMatch(/full/)
+  expect(await refused[0]).toMatch(/has reached its limit of 819200 bytes \(maxBytes in brokerTransportOptions/)
   expect(published).toBeGreaterThan(50)
   expect(new Set(answers)).toEqual(new Set(['ok']))
   await transport.publish([toQueue('q', 'again', { body })])

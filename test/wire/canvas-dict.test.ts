@@ -64,6 +64,7 @@ describe('a signature as a dict', () => {
       groupId: 'group',
       groupIndex: 3,
       chord: task('body'),
+      chain: [task('next'), task('last')],
       link: [task('l')],
       linkError: [task('e'), task('f')],
       queue: 'q',

@@ -1,9 +1,11 @@
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
-import { JoinInTaskError, TaskFailedError, TaskRevokedError, TimeoutError } from '../core/errors.ts'
-import { deferred } from '../core/lifecycle.ts'
+import { JoinInTaskError, TaskFailedError, TaskRevokedError } from '../core/errors.ts'
 import { isReady, type ResultRef, type TaskMeta } from '../core/states.ts'
 import { currentContext } from './context.ts'
+import type { AnyResult } from './group-result.ts'
+import { collected, graphOf, type ResultGraph } from './result-graph.ts'
+import { closedWhileWaiting, watching } from './waiting.ts'
 
 /** Marks a result across two copies of the package. */
 export const asyncResultBrand: unique symbol = Symbol.for('tq.AsyncResult')
@@ -13,6 +15,10 @@ export interface ResultSource {
   readonly clock: Clock
   backend(): Promise<ResultBackend>
   revoke(id: string, options: RevokeOptions): Promise<void>
+  /** Seconds; how long saved groups are kept. */
+  readonly resultExpires: number
+  /** The handle on what a reference names. */
+  resultOf(ref: ResultRef): AnyResult
   /** Called when a `get()` has waited for 3 s: says why nothing may come, where that can be told. */
   explainWaiting?(id: string): void
 }
@@ -42,20 +48,17 @@ export interface EagerRunFacts {
   readonly simulatedMs: number
 }
 
-const explainAfterMs = 3000
-const noLongerAwaited = 'no longer awaited'
-
 /** A handle on a sent task. Every read asks the result backend; there is no `then`, so that `await` does not wait for it. */
 export class AsyncResult<R> {
   readonly [asyncResultBrand] = true
   readonly id: string
-  /** The step before this one in a chain. */
-  readonly parent: AsyncResult<unknown> | undefined
+  /** The step before this one in a chain; of a chord's body its header. */
+  readonly parent: AnyResult | undefined
   /** How an eager call went; undefined for one that was sent. */
   readonly eager: EagerRunFacts | undefined
   readonly #source: ResultSource
 
-  constructor(source: ResultSource, id: string, parent?: AsyncResult<unknown>, eager?: EagerRunFacts) {
+  constructor(source: ResultSource, id: string, parent?: AnyResult, eager?: EagerRunFacts) {
     this.eager = eager
     this.#source = source
     this.id = id
@@ -117,12 +120,18 @@ export class AsyncResult<R> {
   }
 
   /** Results of the tasks that this one sent. */
-  async children(): Promise<readonly AsyncResult<unknown>[]> {
-    return ((await this.meta())?.children ?? []).map((ref) => this.#child(ref))
+  async children(): Promise<readonly AnyResult[]> {
+    return ((await this.meta())?.children ?? []).map((ref) => this.#source.resultOf(ref))
   }
 
-  #child(ref: ResultRef): AsyncResult<unknown> {
-    return new AsyncResult(this.#source, ref.id)
+  /** This result and all that came of it, each with its value, breadth first: waits for each of them. */
+  collect(): AsyncGenerator<readonly [result: AnyResult, value: unknown]> {
+    return collected(this)
+  }
+
+  /** How it hangs together with others, as data; `graphToDot` and `graphToMermaid` draw it. */
+  graph(): Promise<ResultGraph> {
+    return graphOf(this)
   }
 
   /** Calls `fn` once the task is ready; what `then` would be called. */
@@ -147,49 +156,12 @@ export class AsyncResult<R> {
   }
 
   async #wait(options: GetOptions): Promise<TaskMeta> {
-    const { clock } = this.#source
-    options.signal?.throwIfAborted()
-    const stop = new AbortController()
-    const onAbort = (): void => stop.abort(options.signal?.reason)
-    options.signal?.addEventListener('abort', onAbort, { once: true })
-    const seconds = options.timeout
-    const late =
-      seconds === undefined
-        ? undefined
-        : clock.timer(seconds * 1000, () => stop.abort(this.#timeout(seconds)), { ref: true })
-    const explain = clock.timer(explainAfterMs, () => this.#source.explainWaiting?.(this.id))
-    try {
-      const backend = await orAborted(this.#source.backend(), stop.signal)
-      for await (const meta of backend.watch([this.id], stop.signal)) {
-        options.onMessage?.(meta)
-        if (isReady(meta.state)) return meta
-      }
-      stop.signal.throwIfAborted()
-      throw new TimeoutError(`The result backend was closed while task ${this.id} was awaited.`)
-    } finally {
-      late?.cancel()
-      explain.cancel()
-      options.signal?.removeEventListener('abort', onAbort)
-      stop.abort(noLongerAwaited) // without a reason it would make an error with a stack, for nobody
+    const what = `task ${this.id}`
+    for await (const meta of watching(this.#source, [this.id], options, what)) {
+      options.onMessage?.(meta)
+      if (isReady(meta.state)) return meta
     }
-  }
-
-  #timeout(seconds: number): TimeoutError {
-    return new TimeoutError(
-      `Task ${this.id} was not ready within ${seconds} s; it may still run. Is a worker running for its queue? \`tq status\` tells.`,
-    )
-  }
-}
-
-/** What the promise gives, or the signal's reason where that comes first: a server may take long to be reached. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = deferred<never>()
-  const onAbort = (): void => aborted.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
+    throw closedWhileWaiting(what)
   }
 }
 

@@ -1,6 +1,8 @@
 import { type SignatureData, type SignatureOptions, withArgs, withOptions } from '../core/signature.ts'
 import { signatureToDict } from '../wire/canvas-dict.ts'
 import type { AsyncResult } from './async-result.ts'
+import type { GroupResult } from './group-result.ts'
+import { chainSignature, chordSignature, groupSignature } from './normal-form.ts'
 import type { CallOptions } from './send.ts'
 import type { TqApp } from './tq.ts'
 
@@ -8,50 +10,76 @@ import type { TqApp } from './tq.ts'
 export const signatureBrand: unique symbol = Symbol.for('tq.Signature')
 
 /**
- * A call that is not made yet. `Need` are the arguments it still owes, in front of those it holds; `R` what it will give.
- * Signatures are values: `set`, `pipe` and the rest give new ones.
+ * A call that is not made yet. `Need` are the arguments it still owes, in front of those it holds; `R` what it will give, and `H`
+ * the handle on it: an AsyncResult, or a GroupResult for what ends in a group. Signatures are values: `set`, `pipe` and the rest
+ * give new ones.
  */
-export class Signature<Need extends unknown[], R> {
+export class Signature<Need extends unknown[], R, H = AsyncResult<R>> {
   readonly [signatureBrand] = true
   readonly data: SignatureData
   readonly #app: TqApp
   declare readonly __need?: (need: Need) => void
   declare readonly __gives?: R
+  declare readonly __handle?: H
 
   constructor(app: TqApp, data: SignatureData) {
     this.#app = app
     this.data = data
   }
 
-  /** Sends it with what it owes in front; resolves when the broker has it. */
-  delay(...args: Need): Promise<AsyncResult<R>> {
+  /** Sends it with what it owes in front; resolves when the broker has it. A group hands it to every member, a chord to its header. */
+  delay(...args: Need): Promise<H> {
     return this.applyAsync(args)
   }
 
-  applyAsync(args: Need, options: CallOptions = {}): Promise<AsyncResult<R>> {
-    return this.#app.sendSignature<R>(withArgs(this.data, args), options)
+  /**
+   * As `delay`, with options: for a chain those of its first step, for a group those of every member, but `taskId`, `link` and
+   * `linkError` are of the whole. Rejects with ChannelError for a chord on a result backend that cannot count (rpc, disabled).
+   */
+  applyAsync(args: Need, options: CallOptions = {}): Promise<H> {
+    return this.#app.sendSignature<H>(withArgs(this.data, args), options)
   }
 
   /** The same call with options laid over its own. */
-  set(options: SignatureOptions): Signature<Need, R> {
-    return new Signature(this.#app, withOptions(this.data, options))
+  set(options: SignatureOptions): Signature<Need, R, H> {
+    return this.#with(withOptions(this.data, options))
   }
 
-  /** What runs after it with its result as first argument: Python's `|`. */
-  pipe<Q>(next: Link<R, Q>): Signature<Need, Q> {
-    return new Signature(this.#app, chainData([this.data, next.data]))
+  /** What runs after it with its result as first argument: Python's `|`. After a group that is a chord: it gets all results. */
+  pipe<Q, J>(next: Link<R, Q, J>): Signature<Need, Q, J> {
+    return new Signature(this.#app, joined([this.data, next.data]))
   }
 
-  /** Adds a callback: it is sent with the result when this call succeeds. */
-  link(callback: Link<R, unknown>): Signature<Need, R> {
+  /**
+   * Of a group: its members start one after the other, `start` seconds from now and then every `step` seconds; none later than `stop`.
+   * Source: celery/canvas.py, group.skew.
+   */
+  skew(start = 1, stop = Infinity, step = 1): Signature<Need, R, H> {
+    const parts = this.data.parts?.map((part, i) => withOptions(part, { countdown: Math.min(start + i * step, stop) }))
+    return this.#with(this.data.kind === 'group' ? { ...this.data, parts } : this.data)
+  }
+
+  /**
+   * Adds a callback: it is sent with the result when this call succeeds. On a chain it is one of its last step, on a chord of its
+   * body; a group takes none (TypeError when it is sent).
+   */
+  link(callback: Link<R, unknown>): Signature<Need, R, H> {
     const link = [...(this.data.options.link ?? []), callback.data]
-    return new Signature(this.#app, withOptions(this.data, { link }))
+    return this.#with(withOptions(this.data, { link }))
   }
 
-  /** Adds an error callback: it is sent with the id of this call when it fails. */
-  linkError(callback: Signature<[string], unknown> | Signature<[], unknown>): Signature<Need, R> {
-    const linkError = [...(this.data.options.linkError ?? []), callback.data]
-    return new Signature(this.#app, withOptions(this.data, { linkError }))
+  /**
+   * Adds an error callback: it is sent with the id of this call when it fails. On a chain it is one of every step, on a group of
+   * every member, on a chord of its body, and of its header where `taskAllowErrorCbOnChordHeader` is set.
+   * Source: celery/canvas.py, _chord.link_error.
+   */
+  linkError(callback: Signature<[string], unknown, unknown> | Signature<[], unknown, unknown>): Signature<Need, R, H> {
+    return this.#with(withErrback(this.data, callback.data, this.#app.settings.taskAllowErrorCbOnChordHeader))
+  }
+
+  /** Celery's name for `linkError`. */
+  onError(callback: Signature<[string], unknown, unknown> | Signature<[], unknown, unknown>): Signature<Need, R, H> {
+    return this.linkError(callback)
   }
 
   /** Celery's dict, so that a signature can be an argument of a task. */
@@ -63,70 +91,162 @@ export class Signature<Need extends unknown[], R> {
   get app(): TqApp {
     return this.#app
   }
+
+  #with(data: SignatureData): Signature<Need, R, H> {
+    return new Signature(this.#app, data)
+  }
+}
+
+function withErrback(signature: SignatureData, errback: SignatureData, onHeader: boolean): SignatureData {
+  const linkError = [...(signature.options.linkError ?? []), errback]
+  if (signature.kind !== 'chord') return withOptions(signature, { linkError })
+  const { parts = [], body } = signature
+  return {
+    ...signature,
+    // A chord in the header sees to its own header and body. Celery makes the header's callbacks immutable: they get no id.
+    parts: parts.map((part) => (onHeader || part.kind === 'chord' ? withErrback(part, errback, onHeader) : part)),
+    body: body && withErrback(body, errback, onHeader),
+  }
 }
 
 /** What may follow a step that gives `P`: a signature that owes exactly that, or nothing. */
-export type Link<P, Q> = Signature<[P], Q> | Signature<[], Q>
+export type Link<P, Q, H = unknown> = Signature<[P], Q, H> | Signature<[], Q, H>
+
+/** A signature whatever its types. */
+export type AnySignature = Signature<never, unknown, unknown>
 
 /** Runs one after the other, each with the result of the one before. Up to eight steps are typed; beyond that use `pipe`. */
-export function chain<N extends unknown[], A>(a: Signature<N, A>): Signature<N, A>
-export function chain<N extends unknown[], A, B>(a: Signature<N, A>, b: Link<A, B>): Signature<N, B>
-export function chain<N extends unknown[], A, B, C>(a: Signature<N, A>, b: Link<A, B>, c: Link<B, C>): Signature<N, C>
-export function chain<N extends unknown[], A, B, C, D>(
-  a: Signature<N, A>,
+export function chain<N extends unknown[], A, Z>(a: Signature<N, A, Z>): Signature<N, A, Z>
+export function chain<N extends unknown[], A, B, Z>(a: Signature<N, A, unknown>, b: Link<A, B, Z>): Signature<N, B, Z>
+export function chain<N extends unknown[], A, B, C, Z>(
+  a: Signature<N, A, unknown>,
+  b: Link<A, B>,
+  c: Link<B, C, Z>,
+): Signature<N, C, Z>
+export function chain<N extends unknown[], A, B, C, D, Z>(
+  a: Signature<N, A, unknown>,
+  b: Link<A, B>,
+  c: Link<B, C>,
+  d: Link<C, D, Z>,
+): Signature<N, D, Z>
+export function chain<N extends unknown[], A, B, C, D, E, Z>(
+  a: Signature<N, A, unknown>,
   b: Link<A, B>,
   c: Link<B, C>,
   d: Link<C, D>,
-): Signature<N, D>
-export function chain<N extends unknown[], A, B, C, D, E>(
-  a: Signature<N, A>,
+  e: Link<D, E, Z>,
+): Signature<N, E, Z>
+export function chain<N extends unknown[], A, B, C, D, E, F, Z>(
+  a: Signature<N, A, unknown>,
   b: Link<A, B>,
   c: Link<B, C>,
   d: Link<C, D>,
   e: Link<D, E>,
-): Signature<N, E>
-export function chain<N extends unknown[], A, B, C, D, E, F>(
-  a: Signature<N, A>,
+  f: Link<E, F, Z>,
+): Signature<N, F, Z>
+export function chain<N extends unknown[], A, B, C, D, E, F, G, Z>(
+  a: Signature<N, A, unknown>,
   b: Link<A, B>,
   c: Link<B, C>,
   d: Link<C, D>,
   e: Link<D, E>,
   f: Link<E, F>,
-): Signature<N, F>
-export function chain<N extends unknown[], A, B, C, D, E, F, G>(
-  a: Signature<N, A>,
+  g: Link<F, G, Z>,
+): Signature<N, G, Z>
+export function chain<N extends unknown[], A, B, C, D, E, F, G, H, Z>(
+  a: Signature<N, A, unknown>,
   b: Link<A, B>,
   c: Link<B, C>,
   d: Link<C, D>,
   e: Link<D, E>,
   f: Link<E, F>,
   g: Link<F, G>,
-): Signature<N, G>
-export function chain<N extends unknown[], A, B, C, D, E, F, G, H>(
-  a: Signature<N, A>,
-  b: Link<A, B>,
-  c: Link<B, C>,
-  d: Link<C, D>,
-  e: Link<D, E>,
-  f: Link<E, F>,
-  g: Link<F, G>,
-  h: Link<G, H>,
-): Signature<N, H>
-export function chain(first: Signature<unknown[], unknown>, ...rest: { readonly data: SignatureData }[]): unknown {
-  return new Signature(first.app, chainData([first.data, ...rest.map((one) => one.data)]))
+  h: Link<G, H, Z>,
+): Signature<N, H, Z>
+export function chain(first: AnySignature, ...rest: readonly AnySignature[]): unknown {
+  return new Signature(first.app, joined([first.data, ...rest.map((one) => one.data)]))
 }
 
-/** A chain of signatures; chains among them are spread, one alone is itself. Links of the chain go to its last step. */
-export function chainData(steps: readonly SignatureData[]): SignatureData {
-  const parts = steps.flatMap((step) => (step.kind === 'chain' && noOptions(step) ? (step.parts ?? []) : [step]))
+/** A chain of these; chains among them are spread unless they have options of their own, and one alone is itself. */
+function joined(steps: readonly SignatureData[]): SignatureData {
+  const isPlain = ({ options }: SignatureData): boolean => Object.values(options).every((value) => value === undefined)
+  const parts = steps.flatMap((step) => (step.kind === 'chain' && isPlain(step) ? (step.parts ?? []) : [step]))
   const [only] = parts
-  if (parts.length === 1 && only) return only
-  return { kind: 'chain', task: 'celery.chain', args: [], kwargs: {}, options: {}, immutable: false, parts }
+  return parts.length === 1 && only ? only : chainSignature(parts)
 }
 
-function noOptions(step: SignatureData): boolean {
-  return Object.values(step.options).every((value) => value === undefined)
+/**
+ * Runs all of them at once; gives their results in order. Members may still owe arguments, the same ones: a group in a chain gets
+ * the result before it, and every member that owes something takes it. Groups among the members are spread. `app` is needed for an
+ * empty list only.
+ */
+export function group<const M extends readonly AnySignature[]>(
+  ...members: M
+): Signature<NeedOf<M[number]>, GivesOf<M>, GroupResult<GivesOf<M>>>
+export function group<M extends AnySignature>(
+  members: Iterable<M>,
+  app?: TqApp,
+): Signature<NeedOf<M>, GivesOf<readonly M[]>, GroupResult<GivesOf<readonly M[]>>>
+export function group(...given: readonly (AnySignature | Iterable<AnySignature> | TqApp | undefined)[]): unknown {
+  const [first, app] = given
+  const listed = first !== undefined && Symbol.iterator in first
+  const members = (listed ? [...first] : given) as readonly AnySignature[] // the overloads say so
+  const owner = members[0]?.app ?? (listed ? (app as TqApp | undefined) : undefined) // as above
+  if (!owner) throw new TypeError('An empty group belongs to no app: give it as second argument, group(members, app).')
+  return new Signature(owner, groupSignature(members.map((one) => one.data)))
 }
+
+/**
+ * Runs the header's members at once and the body with the list of their results, in order; the result is the body's. An empty
+ * header calls the body with an empty list. Without a body it is the group of its header. It needs a result backend that can
+ * count: memory, SQLite or Redis.
+ */
+export function chord<N extends unknown[], P extends unknown[], Q, H>(
+  header: Signature<N, P, GroupResult<P>>,
+  body: Link<P, Q, H>,
+): Signature<N, Q, H>
+export function chord<const M extends readonly AnySignature[], Q, H>(
+  header: M,
+  body: Link<GivesOf<M>, Q, H>,
+): Signature<NeedOf<M[number]>, Q, H>
+export function chord<M extends AnySignature, Q, H>(
+  header: Iterable<M>,
+  body: Link<GivesOf<readonly M[]>, Q, H>,
+): Signature<NeedOf<M>, Q, H>
+export function chord<M extends AnySignature>(
+  header: Iterable<M>,
+): Signature<NeedOf<M>, GivesOf<readonly M[]>, GroupResult<GivesOf<readonly M[]>>>
+export function chord(header: AnySignature | Iterable<AnySignature>, body?: AnySignature): unknown {
+  if (!body) return Symbol.iterator in header ? group(header) : header
+  if (Symbol.iterator in header) {
+    const parts = Array.from(header, (one) => one.data)
+    return new Signature(body.app, chordSignature(parts, body.data))
+  }
+  if (header.data.kind !== 'group') return new Signature(body.app, chordSignature([header.data], body.data))
+  const { parts = [], options } = header.data
+  return new Signature(body.app, { ...chordSignature(parts, body.data, options), args: header.data.args })
+}
+
+/** What members of a group owe together: what each of them takes that owes anything. */
+export type NeedOf<S> = [Owing<S>] extends [never]
+  ? []
+  : Owing<S> extends (need: infer N extends unknown[]) => void
+    ? N
+    : never
+type Owing<S> = S extends { readonly __need?: (need: infer N) => void }
+  ? N extends []
+    ? never
+    : (need: N) => void
+  : never
+
+/** The results of a group's members, those of groups among them spread. */
+export type GivesOf<M extends readonly unknown[]> = M extends readonly []
+  ? []
+  : M extends readonly [infer F, ...infer L]
+    ? [...MemberGives<F>, ...GivesOf<L>]
+    : MemberGives<M[number]>[number][]
+type MemberGives<S> =
+  S extends Signature<never, infer R, infer H> ? (H extends GroupResult<infer V extends unknown[]> ? V : [R]) : []
 
 export function taskData(
   task: string,
@@ -134,41 +254,4 @@ export function taskData(
   options: { readonly immutable: boolean; readonly kwargs?: Readonly<Record<string, unknown>> | undefined },
 ): SignatureData {
   return { kind: 'task', task, args, kwargs: options.kwargs ?? {}, options: {}, immutable: options.immutable }
-}
-
-/** A chain made ready to be sent: the first step, the others frozen behind it, ids in order. */
-export interface FrozenChain {
-  readonly first: SignatureData
-  readonly rest: readonly SignatureData[]
-  readonly ids: readonly string[]
-}
-
-/** Gives every step its id and attaches links of the chain to its last step, error links to all of them. */
-export function freezeChain(chain: SignatureData, newId: () => string, replyTo: string): FrozenChain {
-  const parts = chain.parts ?? []
-  const { link, linkError, taskId, ...common } = chain.options
-  const frozen = parts.map((part, i) => {
-    const step = i === 0 ? withArgs(part, chain.args) : part
-    const isLast = i === parts.length - 1
-    return withOptions(step, {
-      ...definedOnly(common),
-      ...definedOnly(step.options),
-      taskId: step.options.taskId ?? (isLast && taskId !== undefined ? taskId : newId()),
-      replyTo,
-      link: freezeLinks([...(step.options.link ?? []), ...(isLast ? (link ?? []) : [])], newId),
-      linkError: freezeLinks([...(step.options.linkError ?? []), ...(linkError ?? [])], newId),
-    })
-  })
-  const [first, ...rest] = frozen
-  if (!first) throw new TypeError('a chain needs at least one step')
-  return { first, rest, ids: frozen.map((step) => step.options.taskId ?? '') }
-}
-
-/** Callbacks with ids of their own, so that a repeated delivery sends the same call and not a second one. */
-export function freezeLinks(links: readonly SignatureData[], newId: () => string): readonly SignatureData[] {
-  return links.map((one) => (one.options.taskId === undefined ? withOptions(one, { taskId: newId() }) : one))
-}
-
-function definedOnly(options: SignatureOptions): SignatureOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

@@ -9,6 +9,7 @@ import type { Settings, TransportSettings } from '../core/settings.ts'
 import { maskUrl } from '../core/url.ts'
 import type { ResultCodec } from '../serializers/result-codec.ts'
 import type { MemoryResults } from '../backends/memory.ts'
+import type { FileReport } from '../drivers/sqlite-care.ts'
 import type { MemoryBroker } from '../transports/memory.ts'
 import type { Topology } from '../transports/topology.ts'
 import type { Transport } from '../transports/transport.ts'
@@ -42,6 +43,15 @@ export async function createMemoryServer(): Promise<MemoryServer> {
   ])
   const results = new MemoryResults()
   return { broker: new MemoryBroker(results), results }
+}
+
+/** What can be done for a SQLite file from outside; see drivers/sqlite-care.ts. */
+export interface FileCare {
+  /** Absolute, the broker's first. Empty where both are servers. */
+  readonly paths: readonly string[]
+  readonly inspectFile: (path: string) => FileReport
+  readonly backupFile: (path: string, target: string) => Promise<{ readonly bytes: number }>
+  readonly setFileAside: (path: string, stamp: string) => string
 }
 
 /** A driver that is open, and how to close it once its transport and backend are closed. */
@@ -118,6 +128,13 @@ export class Connections {
     return `sqlite://${this.embeddedPath()}`
   }
 
+  /** Care for the database files among broker and result backend; no others are opened. */
+  async fileCare(): Promise<FileCare> {
+    const urls = [this.brokerUrl(), this.resultUrl()].filter((url) => /^sqlite:/i.test(url))
+    const { backupFile, inspectFile, setFileAside } = await import('../drivers/sqlite-care.ts')
+    return { paths: [...new Set(urls.map(sqlitePath))], inspectFile, backupFile, setFileAside }
+  }
+
   /** The broker, connected. A failed attempt is not remembered: the next call tries again. */
   transport(): Promise<Transport> {
     this.#transport ??= this.#connect(this.brokerUrl(), 'broker').catch((error: unknown) => {
@@ -185,7 +202,12 @@ export class Connections {
       case 'redis':
       case 'rediss':
       case 'redis+socket':
-        return this.#openRedis(url)
+      case 'redis+unix':
+      case 'unix':
+      case 'sentinel':
+      case 'redis+cluster':
+      case 'rediss+cluster':
+        return this.#openRedis(url, what)
       case 'amqp':
       case 'amqps':
       case 'pyamqp':
@@ -193,7 +215,7 @@ export class Connections {
         return this.#openAmqp(url)
       default:
         throw new SettingError(
-          `expected the ${what}'s URL to begin with sqlite:, redis:, rediss:, redis+socket:, amqp:, amqps: or memory:, got '${maskUrl(url)}'`,
+          `expected the ${what}'s URL to begin with sqlite:, redis:, rediss:, redis+socket:, redis+cluster:, sentinel:, amqp:, amqps: or memory:, got '${maskUrl(url)}'`,
         )
     }
   }
@@ -210,10 +232,13 @@ export class Connections {
     const { openSqliteStore } = await import('../drivers/sqlite-store.ts')
     const path = sqlitePath(url)
     const options = settings().brokerTransportOptions
+    const inUrl = new URLSearchParams(url.split('?')[1])
     const store = await openSqliteStore(path, {
       clock,
       logger,
-      sync: options.sync ?? (new URLSearchParams(url.split('?')[1]).get('sync') === 'full' ? 'full' : 'normal'),
+      sync: options.sync ?? (inUrl.get('sync') === 'full' ? 'full' : 'normal'),
+      syncMs: options.syncMs ?? numberIn(inUrl, 'syncMs'),
+      maxBytes: options.maxBytes ?? numberIn(inUrl, 'maxBytes'),
       createFolder: url === this.#embeddedUrl(),
       connectTimeoutMs: settings().brokerConnectionTimeout * 1000,
     })
@@ -230,27 +255,31 @@ export class Connections {
     }
   }
 
-  async #openRedis(url: string): Promise<Opened> {
+  async #openRedis(url: string, what: string): Promise<Opened> {
     const { clock, logger, settings, hostname } = this.#deps
-    const { RedisConnection } = await import('../drivers/redis-connection.ts')
+    const [{ RedisConnection }, { assertOneSlot, redisSettings }] = await Promise.all([
+      import('../drivers/redis-connection.ts'),
+      import('../drivers/redis-options.ts'),
+    ])
+    // One server for both is one connection, the broker's: that is how a result and its acknowledgement go out together.
+    const isBroker = what === 'broker' || url === this.brokerUrl()
+    const own = redisSettings(url, isBroker ? 'broker' : 'backend', settings())
     const connection = new RedisConnection(url, {
       clock,
       logger,
-      connectTimeoutMs: settings().brokerConnectionTimeout * 1000,
+      connectTimeoutMs: own.connectTimeoutMs,
+      options: own.connection,
     })
     return {
       transport: async () => {
         const { RedisTransport } = await import('../transports/redis.ts')
-        return new RedisTransport(connection, {
-          clock,
-          logger,
-          hostname,
-          ...redisOptions(settings().brokerTransportOptions),
-        })
+        return new RedisTransport(connection, { clock, logger, hostname, ...redisOptions(own.options) })
       },
       backend: async () => {
         const { RedisBackend } = await import('../backends/redis.ts')
-        const { globalKeyprefix } = settings().resultBackendTransportOptions
+        const asked = redisSettings(url, 'backend', settings())
+        assertOneSlot(own, asked)
+        const { globalKeyprefix } = asked.options
         return new RedisBackend(connection, { clock, logger, globalKeyprefix, codec: this.#deps.resultCodec?.() })
       },
       close: async () => connection.close(),
@@ -310,13 +339,20 @@ function swallowed(error: unknown): void {
 }
 
 function redisOptions(options: TransportSettings): Record<string, unknown> {
-  const { visibilityTimeout, globalKeyprefix, sep, prioritySteps } = options
+  const { visibilityTimeout, sep, ...others } = options
   return {
+    ...others,
     visibilityTimeoutMs: visibilityTimeout === undefined ? undefined : visibilityTimeout * 1000,
-    globalKeyprefix,
     separator: sep,
-    prioritySteps,
   }
+}
+
+function numberIn(query: URLSearchParams, name: string): number | undefined {
+  const given = query.get(name)
+  if (given === null) return undefined
+  const value = Number(given)
+  if (given !== '' && Number.isFinite(value) && value >= 0) return value
+  throw new SettingError(`expected ${name} in the SQLite URL to be a number, got '${given}'`)
 }
 
 /** `sqlite:///abs/path`, `sqlite://rel/path`, `sqlite:rel/path` -> an absolute path. */

@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { MaxRetriesExceededError, NotInTaskError, Retry } from '../core/errors.ts'
+import { Ignore, MaxRetriesExceededError, NotInTaskError, Retry } from '../core/errors.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Message } from '../core/message.ts'
 import type { ResultRef } from '../core/states.ts'
+import type { AsyncResult } from './async-result.ts'
+import type { Signature } from './canvas.ts'
 import type { DeliveryInfo } from '../transports/transport.ts'
 import type { TqApp } from './tq.ts'
 
@@ -80,6 +82,9 @@ export interface TaskRequest {
   readonly headers: Readonly<Record<string, unknown>>
 }
 
+/** A call or canvas that owes nothing. */
+type Replacement = Pick<Signature<[], unknown, unknown>, 'data' | '__need'>
+
 export interface RetryOptions {
   /** Seconds; default the task's `defaultRetryDelay` (180). */
   readonly countdown?: number | undefined
@@ -104,6 +109,11 @@ export class BoundTask {
 
   get id(): string {
     return this.#context.message.id
+  }
+
+  /** The app that runs it. */
+  get app(): TqApp {
+    return this.#context.app
   }
 
   get retries(): number {
@@ -165,6 +175,23 @@ export class BoundTask {
     }
     const etaMs = options.eta?.getTime() ?? clock.now() + (options.countdown ?? defaultRetryDelay) * 1000
     throw new Retry(etaMs, { args, kwargs, queue, priority }, exc)
+  }
+
+  /**
+   * Puts another call or canvas in this task's place: it has this task's id, its callbacks, what follows it, and its part in a group
+   * or chord. Always rejects, with Ignore, once that is sent: `return await self.replace(...)`. What ends in a group gives the list.
+   */
+  async replace(signature: Replacement): Promise<never> {
+    const { app, message, calledDirectly } = this.#context
+    if (calledDirectly) throw new NotInTaskError()
+    await app.sendReplacement(message, signature.data)
+    throw new Ignore('The task was replaced.')
+  }
+
+  /** Adds a part to the chord whose header this task is in. Throws TypeError where it is in none. */
+  addToChord<R>(signature: Replacement & { readonly __gives?: R }): Promise<AsyncResult<R>> {
+    const { app, message } = this.#context
+    return app.sendPart(message, signature.data)
   }
 
   /** Stores a state of your own, e.g. `PROGRESS`, with a meta that `result.info()` reads. Resolves when it is stored. */

@@ -6,6 +6,12 @@ import type { AnyTask } from './task.ts'
 /** The tasks of one app by name. */
 export class Registry {
   readonly #tasks = new Map<string, AnyTask>()
+  readonly #builtIn = new Map<string, AnyTask>()
+
+  /** Adds a task that is always there: it is found by its name, and not listed among the app's own. */
+  addBuiltIn(task: AnyTask): void {
+    this.#builtIn.set(task.taskName, task)
+  }
 
   /**
    * Throws DuplicateTaskError when the name is taken, unless by the same function of the same file: then a module was loaded
@@ -21,17 +27,17 @@ export class Registry {
   }
 
   get(name: string): AnyTask | undefined {
-    return this.#tasks.get(name)
+    return this.#tasks.get(name) ?? this.#builtIn.get(name)
   }
 
   /** Throws NotRegistered. */
   require(name: string): AnyTask {
-    const task = this.#tasks.get(name)
+    const task = this.get(name)
     if (!task) throw new NotRegistered(name)
     return task
   }
 
-  /** Sorted. */
+  /** Sorted, without the built-in tasks. */
   names(): readonly string[] {
     return [...this.#tasks.keys()].sort()
   }

@@ -8,8 +8,10 @@ import type { EventBase, EventFields, TaskReceived } from '../events/event.ts'
 import { noCompression } from '../serializers/compression.ts'
 import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
 import { encodeTask, markCompressed } from '../wire/task-protocol.ts'
-import { freezeLinks, type Signature } from './canvas.ts'
+import { mappedTask } from './mapping.ts'
+import type { AnySignature } from './canvas.ts'
 import { currentContext, type TaskContext } from './context.ts'
+import { freezeLinks } from './freeze.ts'
 import type { PublishOptions } from './publish.ts'
 import { redactedReprs } from './redacted.ts'
 import type { Routed } from './router.ts'
@@ -48,9 +50,9 @@ export interface CallOptions extends PublishOptions {
   /** Custom headers; the task reads them in `self.request.headers`. */
   readonly headers?: Readonly<Record<string, unknown>> | undefined
   /** Sent with the result when the task succeeds. */
-  readonly link?: AnySignature | readonly AnySignature[] | undefined
+  readonly link?: HasData | readonly HasData[] | undefined
   /** Sent with the task's id when it fails. */
-  readonly linkError?: AnySignature | readonly AnySignature[] | undefined
+  readonly linkError?: HasData | readonly HasData[] | undefined
   /** Display name in events. */
   readonly shadow?: string | undefined
   readonly ignoreResult?: boolean | undefined
@@ -92,7 +94,7 @@ export interface CommitHook {
   onCommit(fn: () => Promise<void>): unknown
 }
 
-type AnySignature = Pick<Signature<never[], unknown>, 'data'>
+type HasData = Pick<AnySignature, 'data'>
 
 /** One call on its way out. */
 export interface Call {
@@ -105,6 +107,8 @@ export interface Call {
   readonly groupId?: string | undefined
   readonly groupIndex?: number | undefined
   readonly chord?: SignatureData | undefined
+  /** How many tasks were replaced, one by the next, before this one. */
+  readonly replacedTaskNesting?: number | undefined
   /** A worker sends it for a task that has ended: nobody waits for an eager run of it. */
   readonly following?: boolean | undefined
 }
@@ -125,14 +129,17 @@ export function prepare(app: TqApp, call: Call): Prepared {
   const { settings, clock } = app
   const task = call.definition?.options ?? noOptions
   const kwargs = options.kwargs ?? {}
-  const name = options.routeName ?? call.task
-  const routed = app.router.route({ task: name, args: call.args, kwargs, options, taskOptions: task })
+  const mapped = mappedTask(call.task, kwargs)
+  const name = options.routeName ?? mapped ?? call.task
+  const taskOptions = mapped === undefined ? task : (app.registry.get(mapped)?.definition.options ?? noOptions)
+  const routed = app.router.route({ task: name, args: call.args, kwargs, options, taskOptions })
   const nowMs = clock.now()
   const id = options.taskId ?? taskId(nowMs)
   const context = currentContext()
   const parent = context?.calledDirectly === false ? context.message : undefined
   const where = inherited(routed, settings, parent === undefined ? undefined : context)
-  const newId = (): string => taskId(nowMs)
+  const replyTo = options.replyTo ?? app.replyTo
+  const freezing = { newId: () => taskId(nowMs), replyTo }
   const softSeconds = options.softTimeLimit ?? undefined
   const shown = redactedReprs(app, { task: call.task, args: call.args, kwargs }, task)
   const message: Message = {
@@ -148,17 +155,17 @@ export function prepare(app: TqApp, call: Call): Prepared {
     expiresMs: expiry(options.expires ?? task.expires, nowMs),
     retries: 0,
     limits: { softSeconds, hardSeconds: options.timeLimit },
-    callbacks: freezeLinks(links(options.link), newId),
-    errbacks: freezeLinks(links(options.linkError), newId),
+    callbacks: freezeLinks(links(options.link), freezing),
+    errbacks: freezeLinks(links(options.linkError), freezing),
     chain: call.chain ?? [],
     chord: call.chord,
-    replyTo: options.replyTo ?? app.replyTo,
+    replyTo,
     origin: app.origin,
     ignoreResult: options.ignoreResult ?? task.ignoreResult ?? settings.taskIgnoreResult,
     shadow: options.shadow,
     argsRepr: options.argsRepr ?? shown?.argsRepr,
     kwargsRepr: options.kwargsRepr ?? shown?.kwargsRepr,
-    replacedTaskNesting: 0,
+    replacedTaskNesting: call.replacedTaskNesting ?? 0,
     stamps: {},
     stampedHeaders: [],
     extraHeaders: options.headers ?? {},
@@ -188,7 +195,7 @@ function expiry(expires: number | Date | undefined, nowMs: number): number | und
   return expires instanceof Date ? expires.getTime() : expires === undefined ? undefined : nowMs + expires * 1000
 }
 
-function links(given: AnySignature | readonly AnySignature[] | undefined): readonly SignatureData[] {
+function links(given: HasData | readonly HasData[] | undefined): readonly SignatureData[] {
   if (given === undefined) return []
   return 'data' in given ? [given.data] : given.map((one) => one.data)
 }

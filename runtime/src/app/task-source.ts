@@ -191,7 +191,7 @@ export function withoutSelf(list: ParameterList): ParameterList {
     text: parts.slice(1).join(', '),
     names: list.names.slice(1),
     required: Math.max(0, list.required - 1),
-    most: list.most - 1,
+    most: Math.max(0, list.most - 1),
     returns: list.returns,
   }
 }

@@ -1,14 +1,24 @@
 import { ArgumentError, NoAppError, OperationalError } from '../core/errors.ts'
 import type { AsyncResult } from './async-result.ts'
+import { chunksOf, mapSignature } from './mapping.ts'
 import type { Site } from './call-site.ts'
 import type { Signature } from './canvas.ts'
-import type { BoundTask } from './context.ts'
+import type { BoundTask, RetryOptions } from './context.ts'
+import type { GroupResult } from './group-result.ts'
 import type { CallOptions } from './send.ts'
 import { type ParameterList, readParameters, withoutSelf } from './task-source.ts'
 import type { TqApp } from './tq.ts'
 
 /** Marks a task's function; how a task is recognised across two copies of the package. */
 export const taskBrand: unique symbol = Symbol.for('tq.Task')
+
+/** Classes of errors, or their names. */
+export type ErrorKinds = readonly (string | (abstract new (...args: never[]) => Error))[]
+
+/** What the hook `afterReturn` is told. */
+export type Returned =
+  | { readonly state: 'SUCCESS'; readonly value: unknown }
+  | { readonly state: 'FAILURE'; readonly error: unknown }
 
 /** Options of a task. Seconds where the name is Celery's. */
 export interface TaskOptions {
@@ -51,10 +61,35 @@ export interface TaskOptions {
   readonly softTimeLimit?: number | undefined
   /** Seconds from sending until a call that waits is revoked. */
   readonly expires?: number | undefined
-  /** Errors that are expected: logged as information, without a traceback. Classes or names. */
-  readonly throws?: readonly (string | (abstract new (...args: never[]) => Error))[] | undefined
+  /** Errors that are tried again by themselves, as `self.retry({ exc })` would. */
+  readonly autoretryFor?: ErrorKinds | undefined
+  /** Not these of them. */
+  readonly dontAutoretryFor?: ErrorKinds | undefined
+  /** What `self.retry()` gets for them. */
+  readonly retryKwargs?: Omit<RetryOptions, 'exc'> | undefined
+  /** Pauses that double, of so many seconds at first; true is 1. Default false: `defaultRetryDelay`. Goes before a countdown of `retryKwargs`. */
+  readonly retryBackoff?: boolean | number | undefined
+  /** Seconds; default 600. */
+  readonly retryBackoffMax?: number | undefined
+  /** A random number of seconds up to the pause instead of the pause. Default true. */
+  readonly retryJitter?: boolean | undefined
+  /** Called before the function, where it runs, as all hooks; the task fails with what it throws. */
+  readonly beforeStart?: ((self: BoundTask) => unknown) | undefined
+  /** Called after the function, before the result is stored. What a hook throws is logged. */
+  readonly onSuccess?: ((self: BoundTask, value: unknown) => unknown) | undefined
+  readonly onFailure?: ((self: BoundTask, error: unknown) => unknown) | undefined
+  readonly onRetry?: ((self: BoundTask, error: unknown) => unknown) | undefined
+  /** Called last, after a success or a failure. */
+  readonly afterReturn?: ((self: BoundTask, returned: Returned) => unknown) | undefined
+  /** Errors that are expected: logged as information, without a traceback. */
+  readonly throws?: ErrorKinds | undefined
   /** Check the number of arguments at the call. Default true. */
   readonly typing?: boolean | undefined
+  /**
+   * What it gets as an error callback. `id` (default): it is sent, with the id of the task that failed. `request`: it is called by the
+   * worker that saw the failure, with the request, the error and the traceback.
+   */
+  readonly errback?: 'id' | 'request' | undefined
   /** Store the task's children with its result. Default true. */
   readonly trail?: boolean | undefined
 }
@@ -109,6 +144,12 @@ export interface Task<A extends unknown[], R> extends AnyTask {
   s<T extends Tails<A>>(...tail: T): Signature<Owed<A, T>, Awaited<R>>
   /** An immutable signature: it takes nothing from its parent. */
   si(...args: A): Signature<[], Awaited<R>>
+  /** One task that runs many calls of one argument, one after the other. */
+  map(items: Iterable<A[0]>): Signature<[], Awaited<R>[]>
+  /** One task that runs many calls, one after the other. */
+  starmap(items: Iterable<A>): Signature<[], Awaited<R>[]>
+  /** Many calls in tasks of `n` each; gives a list per task. */
+  chunks(items: Iterable<A>, n: number): Signature<[], Awaited<R>[][], GroupResult<Awaited<R>[][]>>
   /** What `delay` rejects with when the broker cannot be reached. */
   readonly OperationalError: typeof OperationalError
   /** A handle on a call that was sent before, by its id. */
@@ -167,6 +208,10 @@ export function makeTask(definition: TaskDefinition, appOf: () => TqApp | undefi
     },
     s: (...args: never[]) => routed(app().signature(name, args, { immutable: false })),
     si: (...args: never[]) => routed(app().signature(name, args, { immutable: true })),
+    map: (items: Iterable<unknown>) => app().canvas(mapSignature('map', members.s(), items)),
+    starmap: (items: Iterable<unknown>) => app().canvas(mapSignature('starmap', members.s(), items)),
+    chunks: (items: Iterable<unknown>, n: number) =>
+      app().canvas<unknown, GroupResult<unknown[][]>>(chunksOf(members.s(), items, n)),
     OperationalError,
     result: (id: string) => app().result(id),
     bindArguments: (args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): readonly unknown[] => {

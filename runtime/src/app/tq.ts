@@ -1,12 +1,15 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { ResultBackend } from '../backends/result-backend.ts'
 import { Control } from '../control/control.ts'
 import { Mailbox } from '../control/mailbox.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { randomId, requestOrigin } from '../core/id.ts'
 import { consoleLogger, type Logger, type LogLevel } from '../core/logger.ts'
+import type { Message } from '../core/message.ts'
 import type { Settings, SettingsInput } from '../core/settings.ts'
 import type { SignatureData } from '../core/signature.ts'
+import type { ResultRef } from '../core/states.ts'
 import type { TimeZone } from '../core/time-zone.ts'
 import { EventDispatcher } from '../events/dispatcher.ts'
 import type { EventSink } from '../events/event.ts'
@@ -16,9 +19,10 @@ import type { ResultCodec } from '../serializers/result-codec.ts'
 import type { Serializer, SerializerRegistry } from '../serializers/serializer.ts'
 import { AppSettings, assertChangeable, type SettingDescription } from './app-settings.ts'
 import { AsyncResult } from './async-result.ts'
+import { builtInTasks } from './built-in-tasks.ts'
 import { callerSite, type Site } from './call-site.ts'
 import { Codecs, type SecurityOptions, securitySettings } from './codecs.ts'
-import { Caller, type EagerRunner, type ManyCall } from './calling.ts'
+import { Caller, type EagerRunner, type Lineage, type ManyCall } from './calling.ts'
 import { Signature, taskData } from './canvas.ts'
 import { type ConfigOptions, settingsFromEnvironment, settingsFromFile, settingsFromObject } from './config-source.ts'
 import { Connections, type MemoryServer } from './connect.ts'
@@ -26,6 +30,7 @@ import { BoundTask, runInContext } from './context.ts'
 import { defineExternal, defineTask } from './defining.ts'
 import type { DefinitionArguments } from './definition.ts'
 import { directContext } from './direct-call.ts'
+import { type GroupResult, ResultSet } from './group-result.ts'
 import { type EnsuredWorker, OwnWorker } from './own-worker.ts'
 import type { PublishOptions } from './publish.ts'
 import { Registry } from './registry.ts'
@@ -95,6 +100,7 @@ export class TqApp {
     this.#caller = new Caller(this, () => parts.eagerRunner(this))
     this.#worker = new OwnWorker(this)
     this.#site = callerSite()
+    for (const task of builtInTasks(this)) this.registry.addBuiltIn(task)
     this.file = this.#site?.file
     this.clock = clock ?? systemClock
     this.logger =
@@ -297,6 +303,11 @@ export class TqApp {
     return new Signature(this, taskData(name, args, { immutable: options.immutable ?? false, kwargs: options.kwargs }))
   }
 
+  /** The signature of a canvas that is data already, e.g. read from Python's dict. */
+  canvas<R = unknown, H = AsyncResult<R>>(data: SignatureData): Signature<[], R, H> {
+    return new Signature(this, data)
+  }
+
   /** Encodes and publishes one call, or runs it here when the app is eager. */
   send<R>(call: Call): Promise<AsyncResult<R>> {
     return this.#caller.send(call)
@@ -310,14 +321,46 @@ export class TqApp {
     return this.#caller.sendMany(calls, options)
   }
 
-  /** Sends a signature: a task, or a chain with its later steps frozen. */
-  sendSignature<R>(signature: SignatureData, options: CallOptions = {}): Promise<AsyncResult<R>> {
+  /** Sends a signature: a task or a canvas. `H` is the handle on what it gives. */
+  sendSignature<H>(signature: SignatureData, options: CallOptions = {}): Promise<H> {
     return this.#caller.sendSignature(signature, options)
+  }
+
+  /** @internal What a worker sends after a task that has ended. */
+  sendFollowing(signature: SignatureData, lineage: Lineage, steps?: readonly SignatureData[]): Promise<ResultRef> {
+    return this.#caller.sendFollowing(signature, lineage, steps)
+  }
+
+  /** @internal Where results are kept, the eager ones while the app is eager. */
+  resultBackend(): Promise<ResultBackend> {
+    return this.#caller.backend()
+  }
+
+  /** @internal Puts a canvas in the place of the task that runs. */
+  sendReplacement(replaced: Message, signature: SignatureData): Promise<void> {
+    return this.#caller.sendReplacement(replaced, signature)
+  }
+
+  /** @internal Makes a canvas a part of the chord that the task which runs is a part of. */
+  sendPart<H>(running: Message, signature: SignatureData): Promise<H> {
+    return this.#caller.sendPart(running, signature)
   }
 
   /** A handle on a call that was sent before. */
   result<R = unknown>(id: string): AsyncResult<R> {
     return new AsyncResult<R>(this.#caller.source(), id)
+  }
+
+  /** A group's result that was saved with `GroupResult.save()`, here or by Python; undefined when there is none. */
+  async restoreGroup<R = unknown>(id: string): Promise<GroupResult<R[]> | undefined> {
+    const source = this.#caller.source()
+    const group = await (await source.backend()).fetchGroup(id)
+    return group && (source.resultOf(group) as GroupResult<R[]>) // a reference with members
+  }
+
+  /** Several results to be asked together. */
+  resultSet<R>(results: Iterable<AsyncResult<R>> = []): ResultSet<R[]> {
+    return new ResultSet<R[]>(this.#caller.source(), results)
   }
 
   /** `add(2, 2)`: the function itself, with a context of its own when it is bound. */

@@ -5,6 +5,7 @@ import type { ResultBackend, StorePlan } from './result-backend.ts'
 /** Keeps nothing. Storing is silent; asking for a result is an error that says how to get one. */
 export class DisabledBackend implements ResultBackend {
   readonly name = 'disabled'
+  readonly countsChords = false
 
   async connect(): Promise<void> {}
   async close(): Promise<void> {}

@@ -4,6 +4,8 @@ import type { ChordRef, GroupMeta, TaskMeta } from '../core/states.ts'
 export interface ResultBackend {
   /** Scheme of the URL: `memory`, `sqlite`, `redis`, `disabled`. */
   readonly name: string
+  /** False where chords cannot be counted: they are refused when they are sent. */
+  readonly countsChords?: false | undefined
   connect(): Promise<void>
   close(): Promise<void>
   /** Before publishing tasks whose results are wanted: reply queue (rpc), cursor (sqlite). */

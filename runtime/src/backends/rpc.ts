@@ -29,6 +29,7 @@ export interface RpcDeps {
  */
 export class RpcBackend implements ResultBackend {
   readonly name = 'rpc'
+  readonly countsChords = false
   readonly #connection: AmqpConnection
   readonly #logger: Logger
   readonly #codec: ResultCodec

@@ -29,6 +29,7 @@ type Kind =
   | 'priority'
   | 'rate'
   | 'zone'
+  | 'tls'
 
 /** How publishing is tried again. Source: celery/app/defaults.py, task.publish_retry_policy. Intervals in seconds. */
 export interface RetryPolicy {
@@ -69,15 +70,79 @@ export const settingTable = {
     'broker_transport_options',
     'object',
     {},
-    'Options of the broker: visibilityTimeout (s, 3600), globalKeyprefix, sep, prioritySteps, leaseMs, sync.',
+    'Options of the broker. Redis: visibilityTimeout (s, 3600), globalKeyprefix, sep, prioritySteps, queueOrderStrategy, fanoutPrefix, fanoutPatterns, unackedRestoreLimit, masterName, sentinelKwargs, socketTimeout, socketConnectTimeout, healthCheckInterval (s). SQLite: leaseMs, sync, syncMs, maxBytes.',
   ),
   resultBackendTransportOptions: spec<TransportSettings>(
     'result_backend_transport_options',
     'object',
     {},
-    'Options of the result backend: globalKeyprefix.',
+    'Options of the result backend. Redis: globalKeyprefix, masterName, sentinelKwargs.',
+  ),
+  brokerUseSsl: spec<boolean | TlsSettings>(
+    'broker_use_ssl',
+    'tls',
+    false,
+    'TLS to the broker, whatever its URL says: true, or { ca, cert, key, rejectUnauthorized } with files or their text.',
+  ),
+  redisBackendUseSsl: spec<boolean | TlsSettings>(
+    'redis_backend_use_ssl',
+    'tls',
+    false,
+    'TLS to the result backend on Redis, as `brokerUseSsl`.',
   ),
   brokerConnectionTimeout: spec('broker_connection_timeout', 'number', 4, 'Time to connect.', { unit: 's' }),
+  brokerFailoverStrategy: spec<'round-robin' | 'shuffle'>(
+    'broker_failover_strategy',
+    'text',
+    'round-robin',
+    'Which of several servers (`url;url`) is tried when one is lost.',
+    { oneOf: ['round-robin', 'shuffle'] },
+  ),
+  brokerConnectionRetry: spec(
+    'broker_connection_retry',
+    'boolean',
+    true,
+    'A worker whose broker is lost waits until it is back; false: it ends.',
+  ),
+  brokerConnectionRetryOnStartup: spec<boolean | undefined>(
+    'broker_connection_retry_on_startup',
+    'boolean',
+    undefined,
+    'A worker that cannot reach the broker when it starts tries again, with pauses of 2 s, 4 s, … 30 s. Unset: as brokerConnectionRetry.',
+  ),
+  brokerConnectionMaxRetries: spec(
+    'broker_connection_max_retries',
+    'number',
+    100,
+    'How often a worker that starts tries to reach the broker before it gives up; 0: for ever. Once it runs, it waits for ever.',
+  ),
+  redisSocketTimeout: spec(
+    'redis_socket_timeout',
+    'number',
+    15,
+    'Redis: a connection that owes an answer so long is made anew (Celery: 120).',
+    { unit: 's' },
+  ),
+  redisSocketConnectTimeout: spec<number | undefined>(
+    'redis_socket_connect_timeout',
+    'number',
+    undefined,
+    'Redis: time to connect to the result backend. Unset: brokerConnectionTimeout.',
+    { unit: 's' },
+  ),
+  redisSocketKeepalive: spec(
+    'redis_socket_keepalive',
+    'boolean',
+    true,
+    'Redis: the system probes silent connections (Celery: false).',
+  ),
+  redisBackendHealthCheckInterval: spec(
+    'redis_backend_health_check_interval',
+    'number',
+    10,
+    'Redis: how often a connection is asked for an answer (Celery: 25 for the broker, never for results); 0: never.',
+    { unit: 's' },
+  ),
   brokerHeartbeat: spec(
     'broker_heartbeat',
     'number',
@@ -318,6 +383,12 @@ export const settingTable = {
     false,
     'Store failures of tasks whose results are ignored.',
   ),
+  taskAllowErrorCbOnChordHeader: spec(
+    'task_allow_error_cb_on_chord_header',
+    'boolean',
+    false,
+    'Error callbacks of a chord are callbacks of its header’s members, too, not of its body alone.',
+  ),
   taskSoftTimeLimit: spec<number | undefined>(
     'task_soft_time_limit',
     'number',
@@ -429,6 +500,22 @@ export const settingTable = {
   ),
 } as const satisfies Record<string, SettingSpec<unknown>>
 
+/** TLS to a broker or backend. Files, or their text. Celery's names for Redis (`sslCaCerts`, …) mean the same. */
+export interface TlsSettings {
+  /** Certificates to trust; those of the system by default. */
+  readonly ca?: string | undefined
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  /** False trusts any certificate. */
+  readonly rejectUnauthorized?: boolean | undefined
+  /** Name that the certificate must have; the host by default. */
+  readonly servername?: string | undefined
+  readonly sslCaCerts?: string | undefined
+  readonly sslCertfile?: string | undefined
+  readonly sslKeyfile?: string | undefined
+  readonly sslCertReqs?: string | undefined
+}
+
 /** Options of a broker or backend that are its own; names as kombu's in camelCase. */
 export interface TransportSettings {
   /** Seconds a message may be held without a sign of life; default 3600. Redis. */
@@ -436,10 +523,40 @@ export interface TransportSettings {
   readonly globalKeyprefix?: string | undefined
   readonly sep?: string | undefined
   readonly prioritySteps?: readonly number[] | undefined
+  /** Order in which the queues of a worker are looked at; `round_robin` by default. Redis. */
+  readonly queueOrderStrategy?: 'round_robin' | 'sorted' | 'priority' | undefined
+  /** False for none, or another text than `/{db}.` before channels. Redis. */
+  readonly fanoutPrefix?: boolean | string | undefined
+  /** False leaves the routing key out of channel names. Redis. */
+  readonly fanoutPatterns?: boolean | undefined
+  /** How many messages of vanished workers are brought back at once; 100 by default. Redis. */
+  readonly unackedRestoreLimit?: number | undefined
+  /** Sentinel: name of the group of servers; no default. */
+  readonly masterName?: string | undefined
+  /** Sentinel: how to get in there. */
+  readonly sentinelKwargs?: SentinelSettings | undefined
+  /** Seconds after which a connection that owes an answer is made anew; default `redisSocketTimeout`. Redis. */
+  readonly socketTimeout?: number | undefined
+  /** Seconds to connect; default `brokerConnectionTimeout`. Redis. */
+  readonly socketConnectTimeout?: number | undefined
+  readonly socketKeepalive?: boolean | undefined
+  /** Seconds; default `redisBackendHealthCheckInterval`. Redis. */
+  readonly healthCheckInterval?: number | undefined
   /** Lease of a process on SQLite in ms; default 30000. */
   readonly leaseMs?: number | undefined
   /** SQLite: `full` syncs every commit to the disk. */
   readonly sync?: 'normal' | 'full' | undefined
+  /** SQLite: a commit is on the disk after at most this, in ms; default 1000, 0 leaves it to the kernel. */
+  readonly syncMs?: number | undefined
+  /** SQLite: largest size of the file; publishing fails beyond it, running what waits goes on. Default none. */
+  readonly maxBytes?: number | undefined
+}
+
+/** How to get into the sentinels themselves. */
+export interface SentinelSettings {
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+  readonly ssl?: boolean | TlsSettings | undefined
 }
 
 type Table = typeof settingTable
@@ -528,6 +645,8 @@ function mismatch(setting: SettingSpec<unknown>, value: unknown): string | undef
       return Array.isArray(value) && value.every((v) => typeof v === 'string') ? undefined : 'a list of texts'
     case 'object':
       return isObject(value) ? undefined : 'an object'
+    case 'tls':
+      return typeof value === 'boolean' || isObject(value) ? undefined : 'true, false or an object of files'
     case 'priority':
       return number && Number.isInteger(value) && value <= 255 ? undefined : 'a whole number from 0 to 255'
     case 'rate':

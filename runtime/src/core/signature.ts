@@ -25,6 +25,8 @@ export interface SignatureOptions {
   readonly groupId?: string | undefined
   readonly groupIndex?: number | undefined
   readonly chord?: SignatureData | undefined
+  /** Steps that follow it, the next one first. Only of signatures that Python made; tq writes a chain. */
+  readonly chain?: readonly SignatureData[] | undefined
   readonly link?: readonly SignatureData[] | undefined
   readonly linkError?: readonly SignatureData[] | undefined
   readonly queue?: string | undefined
@@ -57,6 +59,15 @@ export function* walk(signature: SignatureData): Generator<SignatureData> {
   for (const link of signature.options.link ?? []) yield* walk(link)
   for (const link of signature.options.linkError ?? []) yield* walk(link)
   if (signature.options.chord) yield* walk(signature.options.chord)
+  for (const step of signature.options.chain ?? []) yield* walk(step)
+}
+
+/** The signature and what it is made of, without links: its parts and its body. */
+export function* walkSteps(signature: SignatureData): Generator<SignatureData> {
+  yield signature
+  for (const part of signature.parts ?? []) yield* walkSteps(part)
+  for (const step of signature.options.chain ?? []) yield* walkSteps(step)
+  if (signature.body) yield* walkSteps(signature.body)
 }
 
 /** The signature with arguments prepended, as a parent's result is; an immutable one comes back unchanged. */

@@ -1,12 +1,15 @@
-import { readFileSync } from 'node:fs'
-import { Redis, type RedisOptions as DriverOptions } from 'ioredis'
-import type { Clock } from '../core/clock.ts'
+import type { Redis } from 'ioredis'
+import type { Clock, Timer } from '../core/clock.ts'
 import { ChannelError, ConnectionError, type TqError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import { type RedisClient, redisClient } from './redis-client.ts'
+import { isSameNode } from './redis-connector.ts'
 import { isReplyError, redisError } from './redis-errors.ts'
 import { RedisListener } from './redis-listener.ts'
+import { RedisLocator, type RedisSentinelOptions } from './redis-locator.ts'
 import type { RedisScript } from './redis-script.ts'
-import { parseRedisUrl, type RedisAddress } from './redis-url.ts'
+import { type RedisTlsWish, withTls } from './redis-tls.ts'
+import { parseRedisUrls } from './redis-url.ts'
 
 export type Unsubscribe = () => void
 export type RedisState = 'connecting' | 'ready' | 'lost' | 'closed'
@@ -15,7 +18,7 @@ export type RedisArgument = string | number | Uint8Array
 export interface RedisConnectionDeps {
   readonly clock: Clock
   readonly logger: Logger
-  /** How long `connect` tries to reach the server; default 4,000. */
+  /** How long `connect` tries to reach each server; default 4,000. */
   readonly connectTimeoutMs?: number | undefined
   readonly options?: RedisOptions | undefined
 }
@@ -23,14 +26,27 @@ export interface RedisConnectionDeps {
 export interface RedisOptions {
   /** Longest pause between two tries to reconnect; default 2,000. */
   readonly retryMaxMs?: number | undefined
-  /** A connection that owes an answer for this long is given up and made anew; default 30,000. */
+  /** A connection that owes an answer for this long is given up and made anew; default 15,000. */
   readonly answerTimeoutMs?: number | undefined
-  /** Seconds between keep-alive probes of the socket; default 30. */
+  /** How often an answer is asked for, so that a connection that went deaf is noticed; default 10,000, 0 is never. */
+  readonly healthCheckMs?: number | undefined
+  /** Seconds between keep-alive probes of the socket; default 30, 0 is never. */
   readonly keepAliveSeconds?: number | undefined
+  /** TLS, also where the URL does not say so; what it leaves open is as the URL says. */
+  readonly tls?: RedisTlsWish | undefined
+  /** Which of several servers is tried when one is lost; `round-robin` by default. */
+  readonly failover?: 'round-robin' | 'shuffle' | undefined
+  /** Sentinel: name of the group of servers. */
+  readonly masterName?: string | undefined
+  /** Sentinel: how to get in there. */
+  readonly sentinel?: RedisSentinelOptions | undefined
+  /** Cluster: any of the keys, which must all be in its slot. */
+  readonly clusterKey?: string | undefined
 }
 
 /**
- * One Redis server and database: a connection for commands and, from the first listener on, a second one that listens.
+ * One Redis server and database: a connection for commands and, from the first listener on, a second one that listens. The
+ * server may be another one after a reconnect, where several are named or sentinels or a cluster say which.
  *
  * States: `connecting` -> `ready` <-> `lost` -> `closed`. The first `connect` gives up within its timeout; from then on lost
  * connections come back by themselves. Commands are never queued or sent again: while the state is not `ready` they
@@ -43,32 +59,46 @@ export class RedisConnection {
   readonly url: string
   readonly db: number
   readonly listener: RedisListener
-  readonly #address: RedisAddress
+  readonly #locator: RedisLocator
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #options: RedisOptions
   readonly #timeoutMs: number
   readonly #listeners = new Set<(state: RedisState, cause?: Error) => void>()
-  #redis: Redis | undefined
+  #client: RedisClient | undefined
   #connecting: Promise<void> | undefined
   #state: RedisState = 'connecting'
   #cause: Error | undefined
   #tracking = false
+  #health: Timer | undefined
 
+  /** `url` as of `parseRedisUrls`. Throws SettingError. */
   constructor(url: string, deps: RedisConnectionDeps) {
-    this.#address = parseRedisUrl(url)
     this.#clock = deps.clock
     this.#logger = deps.logger
     this.#options = deps.options ?? {}
     this.#timeoutMs = deps.connectTimeoutMs ?? 4000
-    this.driver = this.#address.driver
-    this.url = this.#address.masked
-    this.db = this.#address.db
+    const { masterName, sentinel, clusterKey, failover, tls } = this.#options
+    const target = withTls(parseRedisUrls(url), tls)
+    this.#locator = new RedisLocator(target, {
+      clock: deps.clock,
+      timeoutMs: this.#timeoutMs,
+      masterName,
+      sentinel,
+      clusterKey,
+      failover,
+    })
+    this.driver = target.driver
+    this.url = target.masked
+    this.db = target.addresses[0].db
     this.listener = new RedisListener(async () => {
-      const redis = this.#client()
-      await this.#reach(redis)
-      return redis
+      const client = this.#newClient()
+      await this.#reach(client.redis)
+      return client
     }, this.url)
+    this.listener.onState((state) => {
+      if (state === 'ready' && this.#state === 'ready') this.#gather()
+    })
   }
 
   get state(): RedisState {
@@ -90,8 +120,9 @@ export class RedisConnection {
     if (this.#state === 'closed') return
     this.#setState('closed')
     this.#listeners.clear()
+    this.#health?.cancel()
     this.listener.close()
-    this.#redis?.disconnect()
+    this.#client?.redis.disconnect()
   }
 
   onState(listener: (state: RedisState, cause?: Error) => void): Unsubscribe {
@@ -138,6 +169,9 @@ export class RedisConnection {
       throw redisError(error, this.url)
     }
     this.#tracking = false
+    if (!this.#isGathered()) {
+      throw new ConnectionError(`The listening connection to Redis at ${this.url} is still on another server.`)
+    }
     await this.call('CLIENT', 'TRACKING', 'OFF')
     await this.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', id, 'OPTIN')
     this.#tracking = true
@@ -162,27 +196,45 @@ export class RedisConnection {
 
   async #connect(): Promise<void> {
     this.#setState('connecting')
-    const redis = this.#client()
-    this.#redis = redis
-    try {
-      await this.#reach(redis)
-      await this.#checkVersion(redis)
-    } catch (error) {
-      redis.disconnect()
-      if (this.#redis === redis) this.#redis = undefined
-      throw error
-    }
+    const client = await this.#firstOf(this.#locator.places)
+    const { redis } = client
     if (this.state === 'closed') {
       redis.disconnect()
       throw this.#closedError()
     }
-    redis.on('ready', () => this.#setState('ready'))
+    this.#client = client
+    redis.on('ready', () => {
+      this.#setState('ready')
+      this.#gather()
+    })
     redis.on('close', () => {
       if (this.#state === 'closed') return
+      this.#tracking = false
       const cause = redisError(this.#cause ?? new Error('the server closed the connection'), this.url)
       this.#setState('lost', cause)
     })
+    const everyMs = this.#options.healthCheckMs ?? 10_000
+    if (everyMs > 0) {
+      this.#health?.cancel()
+      this.#health = this.#clock.interval(everyMs, () => this.#checkHealth())
+    }
     this.#setState('ready')
+  }
+
+  /** Tries each place once. */
+  async #firstOf(places: number): Promise<RedisClient> {
+    const client = this.#newClient()
+    try {
+      await this.#reach(client.redis)
+      await this.#checkVersion(client.redis)
+      return client
+    } catch (error) {
+      client.redis.disconnect()
+      this.#locator.moveOn()
+      if (places <= 1 || this.state === 'closed') throw error
+      this.#cause = undefined
+      return await this.#firstOf(places - 1)
+    }
   }
 
   /** Resolves when the client is ready; otherwise ends it and says what to try. */
@@ -202,49 +254,36 @@ export class RedisConnection {
     }
   }
 
-  #client(): Redis {
-    const address = this.#address
-    const retryMaxMs = this.#options.retryMaxMs ?? 2000
-    let reached = false
-    const target: DriverOptions =
-      address.path === undefined ? { host: address.host, port: address.port } : { path: address.path }
-    if (address.tls) {
-      target.tls = {
-        rejectUnauthorized: address.tls.certRequired,
-        ...(address.tls.caFile === undefined ? {} : { ca: readFileSync(address.tls.caFile) }),
-        ...(address.tls.certFile === undefined ? {} : { cert: readFileSync(address.tls.certFile) }),
-        ...(address.tls.keyFile === undefined ? {} : { key: readFileSync(address.tls.keyFile) }),
-      }
-    }
-    const options: DriverOptions = {
-      ...target,
-      username: address.username,
-      password: address.password,
-      db: address.db,
-      // RESP3 pushes of invalidations are dropped by ioredis 6.
-      protocol: 2,
-      lazyConnect: true,
-      connectTimeout: this.#timeoutMs,
-      keepAlive: (this.#options.keepAliveSeconds ?? 30) * 1000,
-      socketTimeout: this.#options.answerTimeoutMs ?? 30_000,
-      // A command that was sent twice would claim twice; one that waits in a queue would hang its caller.
-      autoResendUnfulfilledCommands: false,
-      enableOfflineQueue: false,
-      autoResubscribe: false,
-      // Rejects what was in flight as soon as the connection breaks.
-      maxRetriesPerRequest: 0,
-      disableClientInfo: true,
-      retryStrategy: (times) => (reached && this.#state !== 'closed' ? Math.min(retryMaxMs, 25 * 2 ** times) : null),
-    }
-    const redis: Redis = new Redis({ ...options, replyMapping: 'legacy' })
-    redis.once('ready', () => {
-      reached = true
+  #newClient(): RedisClient {
+    const { retryMaxMs = 2000, answerTimeoutMs = 15_000, keepAliveSeconds = 30 } = this.#options
+    return redisClient(this.#locator, {
+      clock: this.#clock,
+      connectTimeoutMs: this.#timeoutMs,
+      answerTimeoutMs,
+      keepAliveMs: keepAliveSeconds * 1000,
+      retryMaxMs,
+      mayRetry: () => this.#state !== 'closed',
+      onError: (error) => {
+        this.#cause = error
+        this.#logger.debug(`Redis at ${this.url}: ${error.message}`)
+      },
     })
-    redis.on('error', (error: Error) => {
-      this.#cause = error
-      this.#logger.debug(`Redis at ${this.url}: ${error.message}`)
-    })
-    return redis
+  }
+
+  /** An answer that does not come ends the connection, which then comes back; both may stand and be deaf. */
+  #checkHealth(): void {
+    this.listener.ping()
+    if (this.#state === 'ready') this.#client?.redis.ping().catch(() => undefined)
+  }
+
+  /** After a failover both connections must be on the same server, or changes are reported to nobody. */
+  #gather(): void {
+    if (!this.#isGathered()) this.listener.reconnect()
+  }
+
+  #isGathered(): boolean {
+    const place = this.listener.node
+    return place === undefined || isSameNode(place, this.#client?.node)
   }
 
   async #checkVersion(redis: Redis): Promise<void> {
@@ -270,8 +309,8 @@ export class RedisConnection {
 
   #sendRaw<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
     if (this.#state === 'closed') return Promise.reject(this.#closedError())
-    if (!this.#redis || this.#state !== 'ready') return Promise.reject(this.#unreachable(this.#cause))
-    return command(this.#redis)
+    if (!this.#client || this.#state !== 'ready') return Promise.reject(this.#unreachable(this.#cause))
+    return command(this.#client.redis)
   }
 
   #setState(state: RedisState, cause?: Error): void {

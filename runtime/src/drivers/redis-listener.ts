@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis'
+import type { RedisClient } from './redis-client.ts'
 import type { Unsubscribe } from './redis-connection.ts'
 import { redisError } from './redis-errors.ts'
+import type { RedisNode } from './redis-url.ts'
 
 /** `bytes` is what `text` was made of; patterns bring texts alone. */
 export type ChannelListener = (text: string, channel: string, bytes?: Uint8Array) => void
@@ -14,13 +16,13 @@ type Kind = 'subscribe' | 'psubscribe'
  * a reconnect it subscribes again to all that is still listened to.
  */
 export class RedisListener {
-  readonly #open: () => Promise<Redis>
+  readonly #open: () => Promise<RedisClient>
   readonly #url: string
   readonly #channels = new Map<string, Set<ChannelListener>>()
   readonly #patterns = new Map<string, Set<ChannelListener>>()
   readonly #states = new Set<(state: ListenerState) => void>()
   readonly #invalidated = new Set<(keys: readonly string[] | undefined) => void>()
-  #redis: Redis | undefined
+  #client: RedisClient | undefined
   #opening: Promise<Redis> | undefined
   readonly #dropped = { subscribe: new Set<string>(), psubscribe: new Set<string>() }
   #wanted = new Set<string>()
@@ -29,7 +31,7 @@ export class RedisListener {
   #closed = false
 
   /** `open` gives a connected client that reconnects by itself; `url`, masked, stands in errors. */
-  constructor(open: () => Promise<Redis>, url: string) {
+  constructor(open: () => Promise<RedisClient>, url: string) {
     this.#open = open
     this.#url = url
   }
@@ -63,9 +65,24 @@ export class RedisListener {
     return this.#add('psubscribe', this.#patterns, pattern, listener)
   }
 
+  /** Where it listens, or listened last; undefined before the first listener. */
+  get node(): RedisNode | undefined {
+    return this.#client?.node
+  }
+
+  /** Asks for an answer, whose absence ends the connection. */
+  ping(): void {
+    if (this.#client?.redis.status === 'ready') this.#client.redis.ping().catch(() => undefined)
+  }
+
+  /** Leaves the server and connects to the one that is in use now. */
+  reconnect(): void {
+    if (!this.#closed && this.#client?.redis.status === 'ready') this.#client.redis.disconnect(true)
+  }
+
   close(): void {
     this.#closed = true
-    this.#redis?.disconnect()
+    this.#client?.redis.disconnect()
     this.#channels.clear()
     this.#patterns.clear()
     this.#states.clear()
@@ -126,8 +143,9 @@ export class RedisListener {
       // Somebody may listen again by now.
       const names = [...dropped].filter((one) => !listeners.has(one))
       dropped.clear()
-      if (names.length === 0 || this.#redis?.status !== 'ready') return
-      const gone = kind === 'subscribe' ? this.#redis.unsubscribe(...names) : this.#redis.punsubscribe(...names)
+      if (names.length === 0 || this.#client?.redis.status !== 'ready') return
+      const { redis } = this.#client
+      const gone = kind === 'subscribe' ? redis.unsubscribe(...names) : redis.punsubscribe(...names)
       // Fails only with the connection, and then nothing is subscribed any more.
       gone.catch(() => undefined)
     })
@@ -142,9 +160,10 @@ export class RedisListener {
   }
 
   async #start(): Promise<Redis> {
-    const redis = await this.#open()
+    const client = await this.#open()
+    const { redis } = client
     if (this.#closed) redis.disconnect()
-    this.#redis = redis
+    this.#client = client
     this.#clientId = Number(await redis.client('ID'))
     redis.on('messageBuffer', (channel: Buffer, text: unknown) => this.#receive(channel.toString(), text))
     redis.on('pmessage', (pattern: string, channel: string, text: string) => {

@@ -42,7 +42,9 @@ export class Settler {
     const { message } = execution
     const row = settlementOf(outcome, execution.policy)
     const name = `${message.task}[${message.id}]`
-    const children = row.next === 'retry' || hasNext(message) ? await this.#nextSteps(execution, outcome) : []
+    // Nothing follows what is put back into its queue: it stores nothing either.
+    const follows = row.next === 'retry' || (row.store !== undefined && hasNext(message))
+    const children = follows ? await this.#nextSteps(execution, outcome) : []
     const record = this.#recordOf(execution, withChildren(execution, outcome, children), row.store)
     const settled = await this.#storeAndAck(execution, row, record, name)
     if (settled === 'lost') {

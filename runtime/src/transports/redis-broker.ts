@@ -13,7 +13,16 @@ export interface RedisBroker {
   readonly visibilityTimeoutMs: number
   /** Node name that parked messages carry. */
   readonly hostname: string
+  readonly queueOrder: QueueOrder
+  /** Most messages that are restored at once. */
+  readonly restoreLimit: number
 }
+
+/**
+ * Which queue is looked at first: each in turn, by the alphabet, or as they were named.
+ * Source: kombu/utils/scheduling.py, round_robin_cycle, sorted_cycle, priority_cycle.
+ */
+export type QueueOrder = 'round_robin' | 'sorted' | 'priority'
 
 // Distance of two neighbouring doubles around today's epoch seconds.
 const tick = 2 ** -22

@@ -20,8 +20,8 @@ export class RedisDelivery implements Delivery {
   readonly envelope: string
   /** Score under which we hold it: the proof of ownership. Another one once the lease was refreshed. */
   score: number
-  /** The score before a refresh whose answer has not come, if any: one of the two is the current one. */
-  formerScore: number | undefined
+  /** The scores before refreshes whose answers have not come: one of these or `score` is the current one. */
+  formerScores: readonly number[] = []
   readonly #holder: DeliveryHolder
   #settled: Promise<Settled> | undefined
 

@@ -46,47 +46,67 @@ export async function rescoreHeld(
   return settledOf(digits[0], false)
 }
 
-/** Refreshes the leases of held messages. Resolves with those that are no longer ours. */
+/**
+ * Refreshes the leases of held messages. Resolves with those that are no longer ours.
+ *
+ * A refresh that failed may have failed on its way to the server or on its way back, and so may the one after it: every score
+ * that was tried since the last answer may be the current one, and each is tried in turn.
+ */
 export async function renewHeld(broker: RedisBroker, deliveries: readonly RedisDelivery[]): Promise<RedisDelivery[]> {
   const lost: RedisDelivery[] = []
   for (let from = 0; from < deliveries.length; from += batchLimit) {
     const batch = deliveries.slice(from, from + batchLimit)
-    // An earlier refresh may have failed on its way to the server or on its way back.
-    const former = new Map(batch.map((delivery) => [delivery, delivery.formerScore]))
-    const refused = await renew(broker, batch)
-    const unsure = refused.filter((delivery) => former.get(delivery) !== undefined)
-    for (const delivery of unsure) delivery.score = former.get(delivery) ?? delivery.score
-    const refusedAgain = await renew(broker, unsure)
-    for (const delivery of refused) {
-      if (!unsure.includes(delivery) || refusedAgain.includes(delivery)) lost.push(delivery)
-    }
+    lost.push(...(await renew(broker, batch)))
   }
   return lost
 }
 
-async function renew(broker: RedisBroker, deliveries: readonly RedisDelivery[]): Promise<RedisDelivery[]> {
-  if (deliveries.length === 0) return []
-  const { connection, layout, scores } = broker
-  const args: (string | number)[] = []
-  for (const delivery of deliveries) {
+async function renew(broker: RedisBroker, deliveries: readonly RedisDelivery[]): Promise<readonly RedisDelivery[]> {
+  const { connection, scores } = broker
+  const renewals = deliveries.map((delivery) => {
+    const candidates = [delivery.score, ...delivery.formerScores]
     const score = scores.next()
-    args.push(delivery.tag, delivery.score, score, '')
     // What is sent after this goes by the new score, for commands of one connection keep their order.
-    delivery.formerScore = delivery.score
+    delivery.formerScores = candidates
     delivery.score = score
-  }
+    return { delivery, candidates, score }
+  })
+  let left = renewals
   try {
-    const digits = String(await connection.run(rescoreScript, [layout.unackedKey, layout.unackedIndexKey], args))
-    for (const delivery of deliveries) delivery.formerScore = undefined
-    return deliveries.filter((_, at) => digits[at] !== '1')
+    for (let turn = 0; left.length > 0; turn++) {
+      const tried = left.filter(({ candidates }) => turn < candidates.length)
+      if (tried.length === 0) break
+      const done = new Set(await rescored(broker, tried, turn))
+      for (const { delivery } of done) delivery.formerScores = []
+      left = left.filter((renewal) => !done.has(renewal))
+    }
   } catch (error) {
-    // Refused by a server that is there: nothing was changed. Otherwise the next refresh tries both scores.
+    // Refused by a server that is there: nothing was changed. Otherwise the next refresh tries all of them.
     if (connection.state === 'ready') {
-      for (const delivery of deliveries) {
-        delivery.score = delivery.formerScore ?? delivery.score
-        delivery.formerScore = undefined
+      for (const { delivery, candidates } of left) {
+        const [score = delivery.score, ...formerScores] = candidates
+        delivery.score = score
+        delivery.formerScores = formerScores
       }
     }
     throw error
   }
+  return left.map(({ delivery }) => delivery)
+}
+
+interface Renewal {
+  readonly delivery: RedisDelivery
+  readonly candidates: readonly number[]
+  readonly score: number
+}
+
+/** Those that were held under the candidate of this turn, and have their new score now. */
+async function rescored(
+  { connection, layout }: RedisBroker,
+  renewals: readonly Renewal[],
+  turn: number,
+): Promise<readonly Renewal[]> {
+  const args = renewals.flatMap(({ delivery, candidates, score }) => [delivery.tag, candidates[turn] ?? '', score, ''])
+  const digits = String(await connection.run(rescoreScript, [layout.unackedKey, layout.unackedIndexKey], args))
+  return renewals.filter((_, at) => digits[at] === '1')
 }

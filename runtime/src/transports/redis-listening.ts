@@ -4,7 +4,7 @@ import { decodeEnvelope } from '../wire/envelope.ts'
 import { withoutMarks } from '../wire/redis-entry.ts'
 import type { RedisBroker } from './redis-broker.ts'
 import { globEscaped } from './redis-router.ts'
-import { takeScript } from './redis-scripts.ts'
+import { bindScript, takeScript } from './redis-scripts.ts'
 import { topicMatches } from './topology.ts'
 import type { Listening } from './transport.ts'
 
@@ -78,7 +78,8 @@ export class RedisReplyQueue implements Listening {
 
   /** Replies find the queue by its binding, so it must stand before the request is sent. */
   async open(): Promise<void> {
-    await this.#broker.connection.call('SADD', ...this.#binding())
+    const [key, member] = this.#binding()
+    await this.#broker.connection.run(bindScript, [key], [member])
     await this.#broker.connection.watchKeys(this.#keys)
     this.wake()
   }

@@ -16,7 +16,6 @@ interface Restorable {
   readonly parked: boolean
 }
 
-const batchLimit = 100
 const lookMs = 1000
 const mutexMs = 300_000
 
@@ -88,13 +87,13 @@ export class RedisRestorer {
 
   /** Resolves with the time at which the next message falls due, if there is one. */
   async #restoreDue(): Promise<number | undefined> {
-    const { connection, layout, clock, visibilityTimeoutMs } = this.#broker
+    const { connection, layout, clock, visibilityTimeoutMs, restoreLimit } = this.#broker
     if (connection.state !== 'ready') return undefined
     const latest = clock.now() / 1000 - visibilityTimeoutMs / 1000
     const reply = await connection.run(
       heldScript,
       [layout.unackedKey, layout.unackedIndexKey],
-      ['-inf', latest, batchLimit],
+      ['-inf', latest, restoreLimit],
     )
     const { found, nextScore } = heldOf(reply)
     const parked: Restorable[] = []
@@ -104,7 +103,7 @@ export class RedisRestorer {
       if (restorable) (restorable.parked ? parked : expired).push(restorable)
     }
     await this.#putBack(parked)
-    const full = found.length === batchLimit
+    const full = found.length === restoreLimit
     if (expired.length > 0) await this.#restoreExpired(expired, full)
     if (full) return clock.now()
     return nextScore === undefined ? undefined : nextScore * 1000 + visibilityTimeoutMs

@@ -4,6 +4,7 @@ import { eventExchange } from '../wire/event-dict.ts'
 import { isBroadcastQueueName } from '../wire/queue-names.ts'
 import { topicRegex } from '../wire/redis-layout.ts'
 import type { RedisBroker } from './redis-broker.ts'
+import { bindScript } from './redis-scripts.ts'
 import { bindingMatches, matchQueues, type Queue, type Topology } from './topology.ts'
 
 /**
@@ -113,7 +114,12 @@ export class RedisRouter {
   }
 
   async #bind(queues: readonly Queue[]): Promise<void> {
-    await Promise.all(queues.map((queue) => this.#broker.connection.call('SADD', ...this.#member(queue))))
+    await Promise.all(
+      queues.map((queue) => {
+        const [key, member] = this.#member(queue)
+        return this.#broker.connection.run(bindScript, [key], [member])
+      }),
+    )
   }
 
   #member({ name, exchange, routingKey }: Queue): [key: string, member: string] {

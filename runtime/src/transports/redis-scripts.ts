@@ -51,6 +51,11 @@ local function quarantine(records, times, now, id, record)
 end
 `
 
+// What a full server (maxmemory) refuses is the first write of a script, if it may need memory. To move, refresh or settle a message
+// hardly does, and nothing else makes room: so every such script begins with a write that needs none.
+// Source: redis 6.2 scripting.c, luaRedisGenericCommand; 7 script.c, scriptVerifyOOM.
+const evenWhenFull = (index: string): string => `redis.call('ZREM', ${index}, '')`
+
 /**
  * Settles a batch and claims the next, in one atomic step.
  *
@@ -67,6 +72,7 @@ end
 export const exchangeScript = redisScript(
   'exchange',
   `${storeFunction}${tagFunction}${retagFunction}${quarantineFunction}
+${evenWhenFull('KEYS[2]')}
 local unacked, index = KEYS[1], KEYS[2]
 local score, want, now, count = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lists = #KEYS - 4
@@ -157,6 +163,7 @@ return answer
 export const requeueScript = redisScript(
   'requeue',
   `
+${evenWhenFull('KEYS[2]')}
 local digits = {}
 for i = 1, #KEYS - 2 do
   local at = i * 4 - 3
@@ -183,6 +190,7 @@ return table.concat(digits)
 export const rescoreScript = redisScript(
   'rescore',
   `
+${evenWhenFull('KEYS[2]')}
 local digits = {}
 for i = 1, #ARGV / 4 do
   local at = i * 4 - 3
@@ -232,6 +240,7 @@ return answer
 export const quarantineScript = redisScript(
   'quarantine',
   `${quarantineFunction}
+${evenWhenFull('KEYS[2]')}
 local owner = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if not owner then return '2' end
 if tonumber(owner) ~= tonumber(ARGV[2]) then return '0' end
@@ -250,6 +259,15 @@ if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('LPUSH', KEYS[3], ARGV[2])
 return 1
+`,
+)
+
+/** Binds queues to an exchange, also on a full server. KEYS: set of the exchange. ARGV: members. Source: kombu, Channel._queue_bind. */
+export const bindScript = redisScript(
+  'bind',
+  `
+redis.call('SREM', KEYS[1], '')
+redis.call('SADD', KEYS[1], unpack(ARGV))
 `,
 )
 

@@ -464,16 +464,17 @@ export class RedisSubscription implements Subscription, DeliveryHolder {
 
   /** All queues at the first step, then all at the next. */
   #arrange(): void {
-    const { layout } = this.#broker
+    const { layout, queueOrder } = this.#broker
+    const queues = queueOrder === 'sorted' ? this.#queues.toSorted() : this.#queues
     this.#lists = layout.prioritySteps.flatMap((step) =>
-      this.#queues.map((queue) => ({ key: layout.queueKey(queue, step), queue, json: JSON.stringify(queue) })),
+      queues.map((queue) => ({ key: layout.queueKey(queue, step), queue, json: JSON.stringify(queue) })),
     )
     this.#watching = false
   }
 
   /** The queue just served goes to the end. Source: kombu/utils/scheduling.py, round_robin_cycle.rotate. */
   #rotate(queue: string): void {
-    if (this.#queues.length < 2) return
+    if (this.#queues.length < 2 || this.#broker.queueOrder !== 'round_robin') return
     this.#queues = [...this.#queues.filter((name) => name !== queue), ...this.#queues.filter((name) => name === queue)]
     this.#arrange()
   }

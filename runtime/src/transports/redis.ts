@@ -6,7 +6,7 @@ import type { RawMessage } from '../core/message.ts'
 import type { RedisConnection, RedisState } from '../drivers/redis-connection.ts'
 import { encodeEnvelope } from '../wire/envelope.ts'
 import { layout } from '../wire/redis-layout.ts'
-import { type RedisBroker, ScoreSource } from './redis-broker.ts'
+import { type QueueOrder, type RedisBroker, ScoreSource } from './redis-broker.ts'
 import { RedisFanout } from './redis-fanout.ts'
 import { listenToExchange, RedisReplyQueue } from './redis-listening.ts'
 import { RedisPublisher } from './redis-publisher.ts'
@@ -42,6 +42,12 @@ export interface RedisTransportDeps {
   readonly globalKeyprefix?: string | undefined
   readonly separator?: string | undefined
   readonly prioritySteps?: readonly number[] | undefined
+  /** Whose turn it is among the queues of a consumer; `round_robin` by default. */
+  readonly queueOrderStrategy?: QueueOrder | undefined
+  readonly fanoutPrefix?: boolean | string | undefined
+  readonly fanoutPatterns?: boolean | undefined
+  /** How many messages of vanished holders are brought back at once; default 100. */
+  readonly unackedRestoreLimit?: number | undefined
   /** Node name that messages carry which this process parked; default `celery@<host>`. */
   readonly hostname?: string | undefined
 }
@@ -81,16 +87,25 @@ export class RedisTransport implements Transport {
   #look: Timer | undefined
 
   constructor(connection: RedisConnection, deps: RedisTransportDeps) {
-    const { clock, logger, globalKeyprefix, separator, prioritySteps } = deps
+    const { clock, logger, globalKeyprefix, separator, prioritySteps, fanoutPrefix, fanoutPatterns } = deps
     this.driver = connection.driver
     this.#broker = {
       connection,
       clock,
       logger,
-      layout: layout({ db: connection.db, globalKeyprefix, separator, prioritySteps }),
+      layout: layout({
+        db: connection.db,
+        globalKeyprefix,
+        separator,
+        prioritySteps: prioritySteps?.toSorted((left, right) => left - right),
+        fanoutPrefix,
+        fanoutPatterns,
+      }),
       scores: new ScoreSource(clock),
       visibilityTimeoutMs: deps.visibilityTimeoutMs ?? 3_600_000,
       hostname: deps.hostname ?? nodeName('celery@%h'),
+      queueOrder: deps.queueOrderStrategy ?? 'round_robin',
+      restoreLimit: Math.max(1, deps.unackedRestoreLimit ?? 100),
     }
     this.#router = new RedisRouter(this.#broker)
     this.#publisher = new RedisPublisher(this.#broker, this.#router)

@@ -187,6 +187,9 @@ function readOption(
     case 'chord':
       options.chord = read(field, path, depth + 1)
       return true
+    case 'chain':
+      options.chain = readList(field, path, depth + 1).toReversed()
+      return true
     case 'link':
       options.link = readList(field, path, depth + 1)
       return true
@@ -254,6 +257,8 @@ function optionsToDict(options: SignatureOptions): Record<string, unknown> {
   set('group_id', options.groupId)
   set('group_index', options.groupIndex)
   set('chord', options.chord && signatureToDict(options.chord))
+  // Last step first, as in a message: Celery takes the next one off its end.
+  set('chain', options.chain?.toReversed().map(signatureToDict))
   set('link', options.link?.map(signatureToDict))
   set('link_error', options.linkError?.map(signatureToDict))
   set('queue', options.queue)
