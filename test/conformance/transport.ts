@@ -744,7 +744,6 @@ export function describeTransport(
       })
 
       test('a fanout exchange reaches every queue bound to it', async () => {
-        const transport = await unconnected()
         const queues = [bound('a', 'f', 'fanout', ''), bound('b', 'f', 'fanout', 'x'), directQueue('c')]
 
         expect(await reached(queues, 'f', 'any')).toEqual(['a', 'b'])

@@ -21,7 +21,6 @@ export async function runWorker(flags: WorkerFlags, output: Output): Promise<voi
   const { timeLimit: taskTimeLimit, softTimeLimit: taskSoftTimeLimit } = flags
   app.configure({ ...(taskTimeLimit && { taskTimeLimit }), ...(taskSoftTimeLimit && { taskSoftTimeLimit }) })
   const worker = await startOrExplain(app, flags)
-  output.note(printable(banner(loaded, worker, flags)))
   const stop = (deadlineMs: number): void => void worker.stop(deadlineMs)
   const now = (): number => app.clock.monotonic()
   process.on('SIGTERM', () => stop(Infinity))
@@ -34,6 +33,8 @@ export async function runWorker(flags: WorkerFlags, output: Output): Promise<voi
     if (interrupts === 1) output.note(`\n${worker.hostname}: finishing what runs; once more to stop at once.`)
     stop(interrupts === 1 ? Infinity : now())
   })
+  // Last: who reads it may send a signal at once.
+  output.note(printable(banner(loaded, worker)))
   if (flags.ephemeral) {
     process.on('disconnect', () => stop(Infinity))
     const note: ReadyNote = { ready: worker.hostname }
@@ -88,7 +89,7 @@ function guardProcess(app: Tq): void {
   }
 }
 
-function banner({ app, file, taskFiles }: LoadedApp, worker: Worker, flags: WorkerFlags): string {
+function banner({ app, file, taskFiles }: LoadedApp, worker: Worker): string {
   const count = app.registry.names().length
   const rows = [
     ['  app', `${app.main} (${relative(process.cwd(), file) || file}), ${count} tasks from ${taskFiles.length} files`],

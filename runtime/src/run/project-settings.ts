@@ -50,6 +50,8 @@ export const wantedSettings = [
   'resultBackend',
   'brokerTransportOptions',
   'resultBackendTransportOptions',
+  'brokerUseSsl',
+  'redisBackendUseSsl',
   'taskDefaultQueue',
   'taskSerializer',
   'acceptContent',

@@ -18,7 +18,7 @@ serve({
     if (message === false) throw new Error('The queue is empty.')
     const { headers, contentType, contentEncoding, deliveryMode, correlationId, replyTo } = message.properties
     const options = { headers, contentType, contentEncoding, persistent: deliveryMode === 2, correlationId, replyTo }
-    sample = { body: message.content, options: options as Options.Publish } // as they came
+    sample = { body: message.content, options }
     channel.nack(message, false, true)
     return (await channel.checkQueue(queue)).messageCount
   },
