@@ -1177,6 +1177,12 @@ export function describeTransport(
     })
 
     describe('acknowledging with a result', () => {
+      if (!plans) {
+        test('no plan is carried out', async () => {
+          expect((await unconnected()).driver).toBeUndefined()
+        })
+      }
+
       withPlans('the result is stored and the message is gone', async () => {
         const backend = await connectedBackend()
         const transport = await connected()

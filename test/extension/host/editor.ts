@@ -51,12 +51,15 @@ export async function lenses(document: TextDocument): Promise<string[]> {
 
 /** Takes back what was typed into files and not saved. */
 export async function undoTyping(): Promise<void> {
-  for (const document of workspace.textDocuments.filter(({ isDirty }) => isDirty)) {
+  const typed = workspace.textDocuments.filter(({ isDirty, uri }) => isDirty && uri.scheme === 'file')
+  for (const { uri } of typed) {
+    // One that nobody shows may be closed at any moment; opened anew it is the same, or clean.
+    const document = await workspace.openTextDocument(uri)
     const edit = new WorkspaceEdit()
     const all = new Range(0, 0, document.lineCount, 0)
-    edit.replace(document.uri, all, readFileSync(document.uri.fsPath, 'utf8'))
+    edit.replace(uri, all, readFileSync(uri.fsPath, 'utf8'))
     await workspace.applyEdit(edit)
-    await document.save()
+    if (!document.isClosed) await document.save()
   }
 }
 
