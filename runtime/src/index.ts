@@ -96,7 +96,8 @@ export type {
   TaskRouter,
   TaskRoutes,
 } from './core/routing.ts'
-export type { RetryPolicy, Settings, SettingsInput, TransportSettings } from './core/settings.ts'
+export type { RetryPolicy, TransportSettings } from './core/setting-values.ts'
+export type { Settings, SettingsInput } from './core/settings.ts'
 export { isReady, type StoredError, type TaskMeta, type TaskState } from './core/states.ts'
 export type { SignatureData, SignatureOptions } from './core/signature.ts'
 export type { Compression } from './serializers/compression.ts'

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { Router } from '../../runtime/src/app/router.ts'
-import { resolveSettings, type SettingsInput } from '../../runtime/src/core/settings.ts'
+import { resolveSettings } from '../../runtime/src/core/resolve-settings.ts'
+import type { SettingsInput } from '../../runtime/src/core/settings.ts'
 import type { RouteOptions, TaskRoutes } from '../../runtime/src/index.ts'
 
 interface Asked {

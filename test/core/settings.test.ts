@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { resolveSettings, settingNames, settingTable } from '../../runtime/src/core/settings.ts'
+import { resolveSettings, settingNames } from '../../runtime/src/core/resolve-settings.ts'
+import { settingTable } from '../../runtime/src/core/settings.ts'
 
 const settingError = (message: string | RegExp): unknown =>
   expect.objectContaining({

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { SettingError } from '../../runtime/src/core/errors.ts'
-import { resolveSettings, type SettingsInput } from '../../runtime/src/core/settings.ts'
+import { resolveSettings } from '../../runtime/src/core/resolve-settings.ts'
+import type { SettingsInput } from '../../runtime/src/core/settings.ts'
 import { assertOneSlot, redisSettings, type RedisSettings } from '../../runtime/src/drivers/redis-options.ts'
 
 function read(input: SettingsInput, role: 'broker' | 'backend' = 'broker', url = 'redis://h'): RedisSettings {

@@ -1,13 +1,6 @@
 import { SettingError } from '../core/errors.ts'
-import {
-  resolveSettings,
-  type SettingName,
-  settingNameOf,
-  settingNames,
-  type Settings,
-  type SettingsInput,
-  settingTable,
-} from '../core/settings.ts'
+import { resolveSettings, settingNameOf, settingNames } from '../core/resolve-settings.ts'
+import { type SettingName, type Settings, type SettingsInput, settingTable } from '../core/settings.ts'
 import { maskSecrets } from '../core/secrets.ts'
 import { type TimeZone, timeZone, utc } from '../core/time-zone.ts'
 import { Router } from './router.ts'

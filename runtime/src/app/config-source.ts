@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, extname, resolve } from 'node:path'
 import { LoadError, SettingError } from '../core/errors.ts'
-import { celerySettingName, type SettingName, type SettingsInput, settingTable } from '../core/settings.ts'
+import { celerySettingName } from '../core/resolve-settings.ts'
+import { type SettingName, type SettingsInput, settingTable } from '../core/settings.ts'
 
 export interface ConfigOptions {
   /**

@@ -5,7 +5,8 @@ import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
 import { SettingError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { Settings, TransportSettings } from '../core/settings.ts'
+import type { TransportSettings } from '../core/setting-values.ts'
+import type { Settings } from '../core/settings.ts'
 import { maskUrl } from '../core/url.ts'
 import type { ResultCodec } from '../serializers/result-codec.ts'
 import type { MemoryResults } from '../backends/memory.ts'
@@ -288,12 +289,17 @@ export class Connections {
 
   async #openAmqp(url: string): Promise<Opened> {
     const { clock, logger, settings } = this.#deps
-    const { AmqpConnection } = await import('../drivers/amqp-connection.ts')
+    const [{ AmqpConnection }, { tlsWish }] = await Promise.all([
+      import('../drivers/amqp-connection.ts'),
+      import('../drivers/tls.ts'),
+    ])
     const connection = new AmqpConnection(url, {
       clock,
       logger,
       connectTimeoutMs: settings().brokerConnectionTimeout * 1000,
       heartbeatSeconds: settings().brokerHeartbeat,
+      tls: tlsWish(settings().brokerUseSsl, 'brokerUseSsl'),
+      failover: settings().brokerFailoverStrategy,
     })
     return {
       transport: async () => {

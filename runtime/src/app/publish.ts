@@ -1,5 +1,5 @@
 import { ConnectionError, OperationalError } from '../core/errors.ts'
-import type { RetryPolicy } from '../core/settings.ts'
+import type { RetryPolicy } from '../core/setting-values.ts'
 import { isBroadcastQueueName } from '../wire/queue-names.ts'
 import type { Prepared } from './send.ts'
 import type { TqApp } from './tq.ts'

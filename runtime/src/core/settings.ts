@@ -1,56 +1,6 @@
-import { closest, distance } from 'fastest-levenshtein'
-import { SettingError } from './errors.ts'
 import type { ExchangeKind, QueueSettings, TaskRoutes } from './routing.ts'
-import { isRate } from './rate.ts'
-import { isTimeZone } from './time-zone.ts'
-
-/** One setting: its Celery name, kind, default and what it does. The table below is the single source for all of them. */
-export interface SettingSpec<T> {
-  /** Celery's lower-case name; undefined for tq's own. */
-  readonly celery: string | undefined
-  readonly kind: Kind
-  readonly unit?: 's' | 'ms' | 'KiB' | undefined
-  readonly default: T
-  readonly doc: string
-  /** Allowed texts of a `text` setting. */
-  readonly oneOf?: readonly string[] | undefined
-}
-
-type Kind =
-  | 'text'
-  | 'number'
-  | 'boolean'
-  | 'texts'
-  | 'object'
-  | 'auto-boolean'
-  | 'auto-number'
-  | 'queues'
-  | 'routes'
-  | 'priority'
-  | 'rate'
-  | 'zone'
-  | 'tls'
-
-/** How publishing is tried again. Source: celery/app/defaults.py, task.publish_retry_policy. Intervals in seconds. */
-export interface RetryPolicy {
-  /** null is for ever. */
-  readonly maxRetries: number | null
-  readonly intervalStart: number
-  readonly intervalStep: number
-  readonly intervalMax: number
-  /** Errors that are tried again beside a lost connection: classes, or the `code` they have. */
-  readonly retryErrors?: readonly (string | (abstract new (...args: never[]) => Error))[] | undefined
-}
-
-function spec<T>(
-  celery: string | undefined,
-  kind: Kind,
-  value: T,
-  doc: string,
-  more: { unit?: 's' | 'ms' | 'KiB'; oneOf?: readonly string[] } = {},
-): SettingSpec<T> {
-  return { celery, kind, default: value, doc, ...more }
-}
+import type { SettingKind, SettingSpec } from './setting-kind.ts'
+import type { RetryPolicy, TlsSettings, TransportSettings } from './setting-values.ts'
 
 /** Every setting. Names are Celery's lower-case ones in camelCase; defaults are Celery 5.6's unless the text says otherwise. */
 export const settingTable = {
@@ -500,70 +450,9 @@ export const settingTable = {
   ),
 } as const satisfies Record<string, SettingSpec<unknown>>
 
-/** TLS to a broker or backend. Files, or their text. Celery's names for Redis (`sslCaCerts`, …) mean the same. */
-export interface TlsSettings {
-  /** Certificates to trust; those of the system by default. */
-  readonly ca?: string | undefined
-  readonly cert?: string | undefined
-  readonly key?: string | undefined
-  /** False trusts any certificate. */
-  readonly rejectUnauthorized?: boolean | undefined
-  /** Name that the certificate must have; the host by default. */
-  readonly servername?: string | undefined
-  readonly sslCaCerts?: string | undefined
-  readonly sslCertfile?: string | undefined
-  readonly sslKeyfile?: string | undefined
-  readonly sslCertReqs?: string | undefined
-}
-
-/** Options of a broker or backend that are its own; names as kombu's in camelCase. */
-export interface TransportSettings {
-  /** Seconds a message may be held without a sign of life; default 3600. Redis. */
-  readonly visibilityTimeout?: number | undefined
-  readonly globalKeyprefix?: string | undefined
-  readonly sep?: string | undefined
-  readonly prioritySteps?: readonly number[] | undefined
-  /** Order in which the queues of a worker are looked at; `round_robin` by default. Redis. */
-  readonly queueOrderStrategy?: 'round_robin' | 'sorted' | 'priority' | undefined
-  /** False for none, or another text than `/{db}.` before channels. Redis. */
-  readonly fanoutPrefix?: boolean | string | undefined
-  /** False leaves the routing key out of channel names. Redis. */
-  readonly fanoutPatterns?: boolean | undefined
-  /** How many messages of vanished workers are brought back at once; 100 by default. Redis. */
-  readonly unackedRestoreLimit?: number | undefined
-  /** Sentinel: name of the group of servers; no default. */
-  readonly masterName?: string | undefined
-  /** Sentinel: how to get in there. */
-  readonly sentinelKwargs?: SentinelSettings | undefined
-  /** Seconds after which a connection that owes an answer is made anew; default `redisSocketTimeout`. Redis. */
-  readonly socketTimeout?: number | undefined
-  /** Seconds to connect; default `brokerConnectionTimeout`. Redis. */
-  readonly socketConnectTimeout?: number | undefined
-  readonly socketKeepalive?: boolean | undefined
-  /** Seconds; default `redisBackendHealthCheckInterval`. Redis. */
-  readonly healthCheckInterval?: number | undefined
-  /** Lease of a process on SQLite in ms; default 30000. */
-  readonly leaseMs?: number | undefined
-  /** SQLite: `full` syncs every commit to the disk. */
-  readonly sync?: 'normal' | 'full' | undefined
-  /** SQLite: a commit is on the disk after at most this, in ms; default 1000, 0 leaves it to the kernel. */
-  readonly syncMs?: number | undefined
-  /** SQLite: largest size of the file; publishing fails beyond it, running what waits goes on. Default none. */
-  readonly maxBytes?: number | undefined
-}
-
-/** How to get into the sentinels themselves. */
-export interface SentinelSettings {
-  readonly username?: string | undefined
-  readonly password?: string | undefined
-  readonly ssl?: boolean | TlsSettings | undefined
-}
-
 type Table = typeof settingTable
 export type SettingName = keyof Table
 export type Settings = { readonly [K in SettingName]: Table[K] extends SettingSpec<infer T> ? T : never }
-
-const aliases: Readonly<Record<string, SettingName>> = { broker: 'brokerUrl', backend: 'resultBackend' }
 
 /** What may be given for settings: any of them, `broker` and `backend` being short for `brokerUrl` and `resultBackend`. */
 export type SettingsInput = { readonly [K in SettingName]?: Settings[K] | undefined } & {
@@ -571,102 +460,12 @@ export type SettingsInput = { readonly [K in SettingName]?: Settings[K] | undefi
   readonly backend?: string | undefined
 }
 
-/** Lays `inputs` over the defaults, later ones winning. Throws SettingError for unknown names and wrong kinds. */
-export function resolveSettings(...inputs: readonly SettingsInput[]): Settings {
-  const resolved: Record<string, unknown> = {}
-  for (const name of settingNames()) resolved[name] = settingTable[name].default
-  for (const input of inputs) {
-    for (const [given, value] of Object.entries(input)) {
-      if (value === undefined) continue
-      const name = aliases[given] ?? given
-      if (!isSettingName(name)) throw unknownSetting(given)
-      checkKind(given, settingTable[name], value)
-      resolved[name] = value
-    }
-  }
-  return resolved as Settings // every key of the table was filled from it
-}
-
-export function settingNames(): readonly SettingName[] {
-  return Object.keys(settingTable) as SettingName[] // the keys of a const object
-}
-
-/** The setting that a name stands for, `broker` and `backend` included; undefined for any other name. */
-export function settingNameOf(given: string): SettingName | undefined {
-  const name = aliases[given] ?? given
-  return isSettingName(name) ? name : undefined
-}
-
-/** The setting that Celery calls so, in lower case; undefined where there is none. */
-export function celerySettingName(celery: string): SettingName | undefined {
-  return settingNames().find((name) => (settingTable[name].celery ?? snakeCase(name)) === celery)
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (upper) => `_${upper.toLowerCase()}`)
-}
-
-function isSettingName(name: string): name is SettingName {
-  return Object.hasOwn(settingTable, name)
-}
-
-function unknownSetting(name: string): SettingError {
-  const known = [...settingNames(), ...Object.keys(aliases)]
-  for (const tq of settingNames()) {
-    if (settingTable[tq].celery === name) return new SettingError(`Setting '${name}' is called '${tq}' here.`)
-  }
-  const near = closest(name, known)
-  const hint = distance(name, near) <= Math.max(2, name.length / 3) ? ` Did you mean '${near}'?` : ''
-  return new SettingError(`There is no setting '${name}'.${hint}`)
-}
-
-function checkKind(name: string, setting: SettingSpec<unknown>, value: unknown): void {
-  const wanted = mismatch(setting, value)
-  if (wanted) throw new SettingError(`expected ${name} to be ${wanted}, got ${shown(value)}`)
-}
-
-function mismatch(setting: SettingSpec<unknown>, value: unknown): string | undefined {
-  const number = typeof value === 'number' && Number.isFinite(value) && value >= 0
-  switch (setting.kind) {
-    case 'text':
-      if (typeof value !== 'string') return 'a text'
-      return setting.oneOf && !setting.oneOf.includes(value)
-        ? setting.oneOf.map((t) => `'${t}'`).join(' or ')
-        : undefined
-    case 'number':
-      return number ? undefined : 'a number that is not negative'
-    case 'boolean':
-      return typeof value === 'boolean' ? undefined : 'true or false'
-    case 'auto-boolean':
-      return typeof value === 'boolean' || value === 'auto' ? undefined : "true, false or 'auto'"
-    case 'auto-number':
-      return number || value === 'auto' ? undefined : "a number that is not negative, or 'auto'"
-    case 'texts':
-      return Array.isArray(value) && value.every((v) => typeof v === 'string') ? undefined : 'a list of texts'
-    case 'object':
-      return isObject(value) ? undefined : 'an object'
-    case 'tls':
-      return typeof value === 'boolean' || isObject(value) ? undefined : 'true, false or an object of files'
-    case 'priority':
-      return number && Number.isInteger(value) && value <= 255 ? undefined : 'a whole number from 0 to 255'
-    case 'rate':
-      return isRate(value) ? undefined : 'a number per second, or like 10/s, 100/m, 5/h'
-    case 'queues':
-      return Array.isArray(value) || isObject(value) ? undefined : 'a list of queues, or an object of them by name'
-    case 'routes':
-      return typeof value === 'function' || (typeof value === 'object' && value !== null)
-        ? undefined
-        : 'an object, a list or a function'
-    case 'zone':
-      return typeof value === 'string' && isTimeZone(value) ? undefined : 'a time zone such as Europe/Berlin'
-  }
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function shown(value: unknown): string {
-  const text = typeof value === 'string' ? `'${value}'` : String(value)
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+function spec<T>(
+  celery: string | undefined,
+  kind: SettingKind,
+  value: T,
+  doc: string,
+  more: { unit?: 's' | 'ms' | 'KiB'; oneOf?: readonly string[] } = {},
+): SettingSpec<T> {
+  return { celery, kind, default: value, doc, ...more }
 }
