@@ -70,6 +70,20 @@ describe.skipIf(!requireService('rabbitmq'))('the rpc result backend', () => {
     expect((await client.fetch(['a', 'b'])).map((meta) => meta?.state)).toEqual(['SUCCESS', undefined])
   })
 
+  test('who watches late sees all that came before, who comes again the end', async () => {
+    const [client, worker] = [await asker(['a']), await connected()]
+    const progress: TaskMeta = { id: 'a', state: 'PROGRESS', result: { done: 1 } }
+    await worker.store([progress], { ttlMs, replyTo: 'me' })
+    await worker.store([success('a')], { ttlMs, replyTo: 'me' })
+    await waitFor(async () => (await client.fetch(['a']))[0]?.state === 'SUCCESS')
+
+    const [first, again] = [watched(client, ['a']), watched(client, ['a'])]
+
+    await Promise.all([first.done, again.done])
+    expect(first.seen.map(({ state }) => state)).toEqual(['PROGRESS', 'SUCCESS'])
+    expect(again.seen.map(({ state }) => state)).toEqual(['SUCCESS'])
+  })
+
   test('it reaches nobody else', async () => {
     const [client, other, worker] = [await asker(['a']), await connected(), await connected()]
     await other.prepare(['b'], 'other')

@@ -3,9 +3,13 @@ import { isReady, stateRank, type TaskMeta } from '../core/states.ts'
 
 /** More than that are not kept; the oldest go first. */
 const limit = 100_000
+/** Of one task that nobody has asked for yet. */
+const unseenLimit = 1000
 
 interface Entry {
   readonly meta: TaskMeta | undefined
+  /** Changes that came before anybody watched, oldest first: the first watcher sees them all, as from Celery's reply queue. */
+  readonly unseen: readonly TaskMeta[]
   readonly untilMs: number
 }
 
@@ -25,7 +29,7 @@ export class RpcResults {
   }
 
   expect(ids: readonly string[]): void {
-    for (const id of ids) if (!this.#live(id)) this.#set(id, undefined)
+    for (const id of ids) if (!this.#live(id)) this.#set(id, undefined, [])
   }
 
   /** A task that this process sent, or whose result came all the same. */
@@ -39,10 +43,12 @@ export class RpcResults {
 
   /** A state never goes back: see `stateRank`. */
   put(meta: TaskMeta): void {
-    const before = stateRank(this.get(meta.id)?.state ?? 'PENDING')
+    const known = this.#live(meta.id)
+    const before = stateRank(known?.meta?.state ?? 'PENDING')
     if (before === 2 || before > stateRank(meta.state)) return
-    this.#set(meta.id, meta)
-    for (const hear of this.#watchers.get(meta.id) ?? []) hear(meta)
+    const watchers = this.#watchers.get(meta.id)
+    this.#set(meta.id, meta, watchers ? [] : [...(known?.unseen ?? []), meta].slice(-unseenLimit))
+    for (const hear of watchers ?? []) hear(meta)
   }
 
   forget(id: string): void {
@@ -62,8 +68,7 @@ export class RpcResults {
     ended.addEventListener('abort', onEnd)
     for (const id of waiting) {
       this.#watchers.set(id, (this.#watchers.get(id) ?? new Set()).add(hear))
-      const current = this.get(id)
-      if (current) changes.push(current)
+      changes.push(...this.#unseen(id))
     }
     const watched = [...waiting]
     try {
@@ -93,14 +98,24 @@ export class RpcResults {
     this.#closing.abort()
   }
 
+  /** What a new watcher is told first: the current state, after those that nobody has seen. */
+  #unseen(id: string): readonly TaskMeta[] {
+    const entry = this.#live(id)
+    if (!entry?.meta) return []
+    if (entry.unseen.length === 0) return [entry.meta]
+    this.#entries.set(id, { ...entry, unseen: [] })
+    return entry.unseen
+  }
+
   #live(id: string): Entry | undefined {
     const entry = this.#entries.get(id)
     return entry && entry.untilMs > this.#clock.now() ? entry : undefined
   }
 
-  #set(id: string, meta: TaskMeta | undefined): void {
+  #set(id: string, meta: TaskMeta | undefined, unseen: readonly TaskMeta[]): void {
+    const untilMs = this.#expiresMs === 0 ? Infinity : this.#clock.now() + this.#expiresMs
     this.#entries.delete(id)
-    this.#entries.set(id, { meta, untilMs: this.#expiresMs === 0 ? Infinity : this.#clock.now() + this.#expiresMs })
+    this.#entries.set(id, { meta, unseen, untilMs })
     if (this.#entries.size <= limit) return
     const oldest = this.#entries.keys().next()
     if (!oldest.done) this.#entries.delete(oldest.value)

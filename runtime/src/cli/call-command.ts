@@ -1,6 +1,7 @@
 import { text as wholeText } from 'node:stream/consumers'
 import type { AsyncResult } from '../app/async-result.ts'
 import type { TqApp } from '../app/tq.ts'
+import type { Timer } from '../core/clock.ts'
 import { isTqError, TimeoutError } from '../core/errors.ts'
 import { deferred } from '../core/lifecycle.ts'
 import { errorOf } from '../app/async-result.ts'
@@ -10,6 +11,7 @@ import { openApp } from './open-app.ts'
 import { type Output, printable, toJson } from './output.ts'
 
 const noticeMs = 3000
+const sendingMs = 2000
 
 /** `tq call`: sends, waits, prints the value. Exit 3 when the task failed, 4 when nothing came in time. */
 export async function runCall(task: string, words: readonly string[], flags: CallFlags, output: Output): Promise<void> {
@@ -22,12 +24,20 @@ export async function runCall(task: string, words: readonly string[], flags: Cal
     else if (flags.wait !== false)
       await startWorker(app, app.router.queueOf(task, app.registry.get(task)?.definition.options, flags), output)
     const { countdown, eta, expires, queue, priority, taskId } = flags
-    const result = await app.sendTask(task, args, kwargs, { countdown, eta, expires, queue, priority, taskId })
+    const send = (): Promise<AsyncResult<unknown>> =>
+      app.sendTask(task, args, kwargs, { countdown, eta, expires, queue, priority, taskId })
     if (flags.wait === false) {
-      output.data(flags.json ? toJson({ id: result.id }) : result.id)
+      const { id } = await send()
+      output.data(flags.json ? toJson({ id }) : id)
       return
     }
-    await printResult(app, result, flags, output)
+    const interruption = onInterrupt()
+    try {
+      const result = await sent(app, send, interruption.signal)
+      await printResult(app, result, flags, output, interruption.signal)
+    } finally {
+      interruption.end()
+    }
   } finally {
     await app.close()
   }
@@ -69,7 +79,12 @@ export async function runResult(id: string, flags: ResultFlags, output: Output):
     }
     if (flags.wait) {
       if (!(await result.ready())) await startWorker(app, undefined, output)
-      return await printResult(app, result, flags, output)
+      const interruption = onInterrupt()
+      try {
+        return await printResult(app, result, flags, output, interruption.signal)
+      } finally {
+        interruption.end()
+      }
     }
     const meta = await result.meta()
     if (flags.json) output.data(toJson(meta ?? { id, state: 'PENDING' }))
@@ -83,16 +98,45 @@ export async function runResult(id: string, flags: ResultFlags, output: Output):
   }
 }
 
+/** Ctrl-C from now on, once: the next one ends the process. */
+function onInterrupt(): { readonly signal: AbortSignal; end(): void } {
+  const pressed = new AbortController()
+  const press = (): void => pressed.abort()
+  process.once('SIGINT', press)
+  return { signal: pressed.signal, end: () => process.removeListener('SIGINT', press) }
+}
+
+/** A worker may run the task before its sender is told that it is sent: Ctrl-C waits for that, but not for ever. */
+async function sent<T>(app: TqApp, send: () => Promise<T>, interrupted: AbortSignal): Promise<T> {
+  const gaveUp = deferred<never>()
+  let patience: Timer | undefined
+  const onPressed = (): void => {
+    const text = 'Interrupted while the task was being sent: it may be in its queue, or not.'
+    patience = app.clock.timer(sendingMs, () => gaveUp.reject(new CommandEnd(exitCodes.interrupted, text)), {
+      ref: true,
+    })
+  }
+  interrupted.addEventListener('abort', onPressed, { once: true })
+  try {
+    return await Promise.race([send(), gaveUp.promise])
+  } finally {
+    patience?.cancel()
+    interrupted.removeEventListener('abort', onPressed)
+  }
+}
+
 async function printResult(
   app: TqApp,
   result: AsyncResult<unknown>,
   flags: { readonly timeout?: number; readonly json?: boolean },
   output: Output,
+  interrupted: AbortSignal,
 ): Promise<void> {
   const stop = new AbortController()
-  const interrupted = (): void =>
+  const onPressed = (): void =>
     stop.abort(new CommandEnd(exitCodes.interrupted, `Not waiting any longer; task ${result.id} goes on.`))
-  process.once('SIGINT', interrupted)
+  if (interrupted.aborted) onPressed()
+  interrupted.addEventListener('abort', onPressed, { once: true })
   const watch = app.eager ? undefined : app.clock.timer(noticeMs, () => void giveUpWithoutWorker(app, stop))
   try {
     const value = await result.get({ timeout: flags.timeout, signal: stop.signal })
@@ -107,7 +151,7 @@ async function printResult(
     throw error
   } finally {
     watch?.cancel()
-    process.removeListener('SIGINT', interrupted)
+    interrupted.removeEventListener('abort', onPressed)
   }
 }
 
