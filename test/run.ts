@@ -13,7 +13,9 @@ const root = join(import.meta.dirname, '..')
 /** Pictures that tests of the editor keep: helpers/workbench.ts. */
 const artifacts = 'test/artifacts'
 
-async function main(vitestArgs: readonly string[]): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
+  const soak = args[0] === '--soak'
+  const vitestArgs = soak ? ['--config', 'soak.config.ts', ...args.slice(1)] : args
   rmSync(join(root, artifacts), { recursive: true, force: true })
   const problems: string[] = []
   let skipped: readonly string[] = []

@@ -17,8 +17,8 @@ export default defineConfig({
     execArgv: [`--conditions=${sourceCondition}`],
     // Two files at a time, whatever the machine: more would make the process tests wait for each other.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Longer than a stopping worker's own grace, shorter than patience.
     teardownTimeout: 15_000,
   },

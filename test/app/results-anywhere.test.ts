@@ -31,7 +31,7 @@ describeBrokers('results', (open) => {
     const watching = (async () => {
       for await (const meta of result.updates()) seen.push(meta)
     })()
-    const getting = result.get({ onMessage: (meta) => heard.push(meta), timeout: 20 })
+    const getting = result.get({ onMessage: (meta) => heard.push(meta), timeout: 90 })
 
     await start()
 
@@ -47,7 +47,7 @@ describeBrokers('results', (open) => {
     const { client, start, add } = await pair(await open())
     await start()
     const { id } = await add.delay(1, 2)
-    await client.result(id).get({ timeout: 20 })
+    await client.result(id).get({ timeout: 90 })
 
     const seen: TaskMeta[] = []
     for await (const meta of client.result(id).updates()) seen.push(meta)
@@ -71,7 +71,7 @@ describeBrokers('results', (open) => {
     await watching
     expect(seen).toEqual([])
     await start()
-    expect(await result.get({ timeout: 20 })).toBe(3)
+    expect(await result.get({ timeout: 90 })).toBe(3)
   })
 
   test('who leaves updates() early leaves nothing behind', async () => {
@@ -84,13 +84,13 @@ describeBrokers('results', (open) => {
       break
     }
 
-    expect(await result.get({ timeout: 20 })).toBe('end')
+    expect(await result.get({ timeout: 90 })).toBe('end')
   })
 
   test('many who wait each get their own', async () => {
     const { client, start, add } = await pair(await open())
     const results = await client.sendMany(Array.from({ length: 300 }, (_, i) => add.s(i, 1)))
-    const waiting = Promise.all(results.map((result) => result.get({ timeout: 30 })))
+    const waiting = Promise.all(results.map((result) => result.get({ timeout: 90 })))
 
     await start()
 
@@ -101,7 +101,7 @@ describeBrokers('results', (open) => {
     const { client, start, add } = await pair(await open())
     await start()
     const result = await chain(add.s(1, 1), add.s(2)).delay()
-    await result.get({ timeout: 20 })
+    await result.get({ timeout: 90 })
     const ids = [result.id, result.parent?.id ?? '']
     await waitFor(async () => client.result(ids[1] ?? '').ready(), { what: 'the first step to be stored' })
 
@@ -141,7 +141,7 @@ test.skipIf(!requireService('redis'))('get() outlives a server that answers noth
   onTestFinished(() => app.close())
   const add = app.task('t.add', (x: number, y: number) => x + y)
   await app.startWorker({ hostname: 'w1@test' })
-  await (await add.delay(0, 0)).get({ timeout: 20 })
+  await (await add.delay(0, 0)).get({ timeout: 90 })
 
   server.pause()
   const sending = add.delay(1, 2)
@@ -151,5 +151,5 @@ test.skipIf(!requireService('redis'))('get() outlives a server that answers noth
 
   await expect(givingUp).rejects.toThrow('enough')
   server.resume()
-  expect(await (await sending).get({ timeout: 30 })).toBe(3)
+  expect(await (await sending).get({ timeout: 90 })).toBe(3)
 })

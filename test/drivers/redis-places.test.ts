@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -10,6 +9,7 @@ import { RedisConnection, type RedisOptions, type RedisState } from '../../runti
 import { parseRedisUrls } from '../../runtime/src/drivers/redis-url.ts'
 import { Tq } from '../../runtime/src/index.ts'
 import { Worker } from '../../runtime/src/worker/worker.ts'
+import { type Certificates, makeCertificates } from '../helpers/certificates.ts'
 import { spawnProcess } from '../helpers/process.ts'
 import { temporaryFolder } from '../helpers/project.ts'
 import { startProxy } from '../helpers/proxy.ts'
@@ -66,35 +66,18 @@ describe.skipIf(!requireService('redis'))('ways to a Redis server', () => {
         onTestFinished(() => worker.stop(0))
         await worker.start()
       },
-      ask: async (n) => (await client.sendTask<number>('add20', [n])).get({ timeout: 15 }),
+      ask: async (n) => (await client.sendTask<number>('add20', [n])).get({ timeout: 90 }),
     }
   }
 
   describe('TLS', () => {
-    interface Secured {
-      readonly port: number
-      readonly ca: string
-      readonly cert: string
-      readonly key: string
-    }
-
     /** A server that wants a certificate of its clients and shows one that only `ca` vouches for. */
-    async function secured(): Promise<Secured> {
-      const folder = temporaryFolder()
-      const [ca, caKey] = [join(folder, 'ca.pem'), join(folder, 'ca.key')]
-      const [cert, key, request] = [join(folder, 'cert.pem'), join(folder, 'key.pem'), join(folder, 'request.pem')]
-      const names = join(folder, 'names')
-      writeFileSync(names, 'subjectAltName=DNS:localhost,IP:127.0.0.1')
-      const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'ignore' })
-      const fresh = ['-newkey', 'rsa:2048', '-nodes']
-      openssl('req', '-x509', ...fresh, '-keyout', caKey, '-out', ca, '-subj', '/CN=tests', '-days', '2')
-      openssl('req', ...fresh, '-keyout', key, '-out', request, '-subj', '/CN=localhost')
-      const signed = ['-CA', ca, '-CAkey', caKey, '-CAcreateserial', '-extfile', names, '-days', '2']
-      openssl('x509', '-req', '-in', request, '-out', cert, ...signed)
+    async function secured(): Promise<Certificates & { readonly port: number }> {
+      const files = makeCertificates()
       const port = await freePort()
-      const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', ca]
-      await startRedis('--tls-port', String(port), ...files)
-      return { port, ca, cert, key }
+      const { ca, cert, key } = files
+      await startRedis('--tls-port', String(port), ...['--tls-cert-file', cert], '--tls-key-file', key, '--tls-ca-cert-file', ca)
+      return { port, ...files }
     }
 
     test('a broker behind TLS is used with the files that brokerUseSsl names', async () => {
@@ -214,7 +197,7 @@ describe.skipIf(!requireService('redis'))('ways to a Redis server', () => {
       const sentinel = connection(`redis://:watch@127.0.0.1:${port}/0`)
       const knows = async (): Promise<boolean> =>
         ((await sentinel.call('SENTINEL', 'replicas', 'shop')) as unknown[]).length > 0
-      await waitFor(knows, { what: 'the sentinel to know the replica', timeoutMs: 20_000 })
+      await waitFor(knows, { what: 'the sentinel to know the replica', timeoutMs: 60_000 })
       await sentinel.close()
       return { primary, replica, url: `sentinel://127.0.0.1:${await freePort()};sentinel://127.0.0.1:${port}` }
     }
@@ -230,9 +213,9 @@ describe.skipIf(!requireService('redis'))('ways to a Redis server', () => {
 
       await primary.kill()
 
-      expect(await waitFor(() => ask(2), { what: 'an answer of the new primary', timeoutMs: 30_000 })).toBe(22)
+      expect(await waitFor(() => ask(2), { what: 'an answer of the new primary', timeoutMs: 60_000 })).toBe(22)
       expect(String(await connection(replica.url).call('INFO', 'replication'))).toContain('role:master')
-    }, 60_000)
+    }, 120_000)
 
     test('a name that it does not know is told', async () => {
       const { url } = await watched()
@@ -240,7 +223,7 @@ describe.skipIf(!requireService('redis'))('ways to a Redis server', () => {
 
       await expect(connection(url, { ...options, masterName: 'shoe' }).connect()).rejects.toThrow(/'shoe'/)
       expect(() => connection(url, options)).toThrow(/masterName/)
-    }, 60_000)
+    }, 120_000)
   })
 
   describe('Cluster', () => {
@@ -282,7 +265,7 @@ describe.skipIf(!requireService('redis'))('ways to a Redis server', () => {
       const used = keys.filter((found) => found.length > 0)
       expect(used.length).toBe(1)
       expect(used[0]?.every((key) => key.startsWith('{celery}:'))).toBe(true)
-    }, 60_000)
+    }, 120_000)
 
     test('it follows the slot to another node', async () => {
       const nodes = await cluster()
@@ -306,9 +289,9 @@ describe.skipIf(!requireService('redis'))('ways to a Redis server', () => {
       await clients[from]?.call('MIGRATE', '127.0.0.1', nodes[to]?.port ?? 0, '', 0, 5000, 'KEYS', ...names)
       for (const client of clients) await client.call('CLUSTER', 'SETSLOT', slot, 'NODE', String(ids[to]))
 
-      expect(await waitFor(() => ask(2), { what: 'an answer from the other node', timeoutMs: 20_000 })).toBe(22)
+      expect(await waitFor(() => ask(2), { what: 'an answer from the other node', timeoutMs: 60_000 })).toBe(22)
       expect(Number(await clients[to]?.call('CLUSTER', 'COUNTKEYSINSLOT', slot))).toBeGreaterThan(0)
-    }, 60_000)
+    }, 120_000)
 
     test('a prefix without a hash tag is refused, and a node taken for a single server says what it is', async () => {
       const app = new Tq('untagged', {

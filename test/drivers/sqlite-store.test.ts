@@ -193,16 +193,16 @@ test('where files cannot be watched, a consumer hears of another process by poll
   const taken: Delivery[] = []
   await consumer.subscribe(['q'], { prefetch: 0 }, (deliveries) => taken.push(...deliveries))
 
-  for (const text of numbered(40)) {
+  for (const text of numbered(100)) {
     await publisher.publish([toQueue('q', text)])
     await waitFor(() => taken.at(-1) !== undefined && texts(taken.slice(-1))[0] === text)
   }
 
   // Faster than the look every 500 ms that there is anyway: the test would run into its time limit.
-  expect(texts(taken)).toEqual(numbered(40))
+  expect(texts(taken)).toEqual(numbered(100))
   expect(readdirSync(fixture.folder).filter((name) => /-[qre]$/.test(name))).toEqual(['tq.db-q'])
   await consumer.close()
-}, 5000)
+}, 40_000)
 
 test('an operation that fails does not take its neighbours along', async () => {
   const transport = await fixture.transport()

@@ -52,16 +52,16 @@ describe.skipIf(!requireService('rabbitmq') || !requireService('redis'))('Rabbit
     const done = async (): Promise<number> =>
       (await backend.fetch(sent.map(({ id }) => id))).filter((meta) => meta?.state === 'SUCCESS').length
     const first = worker(project, 'first')
-    await waitFor(() => runs(first).length >= total / 5, { what: 'the middle of the tasks', timeoutMs: 30_000 })
+    await waitFor(() => runs(first).length >= total / 5, { what: 'the middle of the tasks', timeoutMs: 60_000 })
 
     const last = await trouble(first, project)
 
     expect(await done()).toBeLessThan(total)
-    await waitFor(async () => (await done()) === total, { what: 'all results', timeoutMs: 30_000 })
+    await waitFor(async () => (await done()) === total, { what: 'all results', timeoutMs: 60_000 })
     const metas = await backend.fetch(sent.map(({ id }) => id))
     expect(metas.map((meta) => meta?.result)).toEqual(sent.map((_, n) => n * n))
     const again = await app.sendTask<number>('square', [12])
-    expect(await again.get({ timeout: 15 })).toBe(144)
+    expect(await again.get({ timeout: 90 })).toBe(144)
     const transport = await app.connections.transport()
     await waitFor(
       async () => {
@@ -110,7 +110,7 @@ describe.skipIf(!requireService('rabbitmq') || !requireService('redis'))('Rabbit
 
     const repeated = runs(last).filter((n) => runs(first).includes(n))
     expect(repeated.length).toBeGreaterThan(0) // what it held in the middle of a run
-  }, 90_000)
+  }, 120_000)
 
   test('a broker that stops answering is given up, and taken again when it wakes', async () => {
     const deps = { clock: systemClock, logger: silentLogger }
@@ -127,12 +127,12 @@ describe.skipIf(!requireService('rabbitmq') || !requireService('redis'))('Rabbit
 
     server.pause()
     try {
-      await waitFor(() => connection.consuming.state === 'lost', { what: 'the loss', timeoutMs: 10_000 })
+      await waitFor(() => connection.consuming.state === 'lost', { what: 'the loss', timeoutMs: 60_000 })
     } finally {
       server.resume()
     }
 
-    await waitFor(() => arrived.length === 6, { what: 'the messages again', timeoutMs: 15_000 })
+    await waitFor(() => arrived.length === 6, { what: 'the messages again', timeoutMs: 60_000 })
     expect(states).toContain('lost')
     expect(await arrived[0]?.ack()).toBe('lost')
     expect(texts(arrived.slice(3))).toEqual(numbered(3))
@@ -140,7 +140,7 @@ describe.skipIf(!requireService('rabbitmq') || !requireService('redis'))('Rabbit
     await waitFor(() => states.at(-1) === 'ready', { what: 'the state' })
     await transport.close()
     await connection.close()
-  }, 60_000)
+  }, 120_000)
 
   test('a channel that is closed for a late acknowledgement is opened again, and says what to do', async () => {
     const logged: string[] = []

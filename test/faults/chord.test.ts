@@ -49,7 +49,7 @@ async function killWhileJoining(brokerUrl: string): Promise<void> {
     await doomed.exit
   }
   const survivor = worker(project, brokerUrl, 'survivor')
-  const values = await all.get({ timeout: 20 })
+  const values = await all.get({ timeout: 90 })
 
   expect(values).toEqual(results.map((_, n) => numbers.reduce((sum, i) => sum + n * parts + i, 0)))
   survivor.kill('SIGTERM')
@@ -71,7 +71,7 @@ describe('workers killed while chords are joined leave no body without its resul
     const { folder } = makeProject({})
 
     await killWhileJoining(`sqlite://${join(folder, 'tq.db')}`)
-  }, 60_000)
+  }, 120_000)
 
   test.skipIf(!requireService('redis'))(
     'on Redis',

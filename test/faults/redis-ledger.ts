@@ -159,7 +159,7 @@ export function runs(program: RunningProcess): readonly number[] {
 export async function inTheMiddle(program: RunningProcess, count: number): Promise<void> {
   const said = (): string => `${program.stdout.slice(-1000)}${program.stderr.slice(-4000)}`
   await Promise.race([
-    waitFor(() => runs(program).length >= count, { what: 'the middle of the tasks', timeoutMs: 30_000 }).catch(
+    waitFor(() => runs(program).length >= count, { what: 'the middle of the tasks', timeoutMs: 60_000 }).catch(
       (cause: unknown) => {
         throw new Error(`The worker is at run ${runs(program).length} of ${count}.\n${said()}`, { cause })
       },

@@ -72,7 +72,7 @@ describe.skipIf(!requireService('redis') || !requireService('celery'))('Python a
 
     await ledger.send(100)
     // What kombu has popped and not noted yet is lost with it, so it is killed when the rest is in its hands.
-    await waitFor(() => ledger.isAllHeld(), { what: 'Python to hold the rest', timeoutMs: 30_000 })
+    await waitFor(() => ledger.isAllHeld(), { what: 'Python to hold the rest', timeoutMs: 60_000 })
     process.kill(-python.pid, 'SIGKILL')
     await python.exit
     expect(await ledger.done()).toBeLessThan(300)
@@ -83,5 +83,5 @@ describe.skipIf(!requireService('redis') || !requireService('celery'))('Python a
     expect(takenBack.length).toBeGreaterThan(0)
     await ledger.settled([first, python, second])
     await ends(second)
-  }, 90_000)
+  }, 120_000)
 })

@@ -19,7 +19,7 @@ describe.skipIf(!requireService('redis'))('a worker without its Redis', () => {
     await ends(worker)
     expect(said).toMatch(/ECONNREFUSED.*Is it running/)
     expect(worker.stdout + worker.stderr).not.toContain('hunter2')
-  }, 30_000)
+  }, 120_000)
 
   test('ends at once where it is not to wait', async () => {
     const url = `redis://shop:hunter2@127.0.0.1:${await freePort()}/0`

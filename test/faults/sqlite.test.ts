@@ -96,7 +96,7 @@ describe('processes that are killed in the middle of their transactions', () => 
     expect(sent.length).toBeGreaterThan(400)
     expect(metas.filter((meta) => meta?.state !== 'SUCCESS')).toEqual([])
     expect(inspectFile(fixture.path)).toMatchObject({ problems: [], fault: undefined })
-  }, 40_000)
+  }, 120_000)
 
   test('opening and closing among others that open, close and die works every time', async () => {
     const churning = [hammer('churn'), hammer('churn'), hammer('churn')]
@@ -108,7 +108,7 @@ describe('processes that are killed in the middle of their transactions', () => 
 
     expect(inspectFile(fixture.path).counts.ready).toBeGreaterThanOrEqual(300 + sentBy(dying).length)
     expect(churning.map((one) => one.stderr)).toEqual(['', '', ''])
-  }, 40_000)
+  }, 120_000)
 
   test('what a killed writer had begun is undone, what it had committed is there', async () => {
     const transport = await fixture.transport()

@@ -3,7 +3,7 @@ import type { VirtualClock } from '../../runtime/src/core/virtual-clock.ts'
 
 export type Condition = () => boolean | Promise<boolean>
 
-const patienceMs = 10_000
+const patienceMs = 30_000
 
 /** Polls until the condition holds; for tests in which servers, files or other processes take part. */
 export async function waitFor(condition: Condition): Promise<void> {

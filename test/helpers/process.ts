@@ -63,7 +63,7 @@ export function spawnBin(bin: 'tq' | 'tq-tui', args: readonly string[], options:
 export interface RunOptions extends SpawnOptions {
   /** Written to standard input, which is then closed. */
   readonly input?: string | undefined
-  /** The program is killed and the call rejects after this time; 15 s when left out. */
+  /** The program is killed and the call rejects after this time; 45 s when left out. */
   readonly timeoutMs?: number | undefined
 }
 
@@ -78,7 +78,7 @@ export async function runBin(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<RunResult> {
-  const { input = '', timeoutMs = 15_000, ...spawnOptions } = options
+  const { input = '', timeoutMs = 45_000, ...spawnOptions } = options
   const program = spawnBin(bin, args, spawnOptions)
   program.child.stdin?.end(input)
 

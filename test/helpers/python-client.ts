@@ -144,7 +144,7 @@ class Client implements PythonClient {
   async workerAnswers(nodename: string): Promise<void> {
     const answers = async (): Promise<boolean> =>
       nodename in (await this.inspect('ping', { destination: [nodename], timeout: 0.5 }))
-    await waitFor(answers, { what: `an answer of ${nodename} to a ping`, timeoutMs: 15_000 })
+    await waitFor(answers, { what: `an answer of ${nodename} to a ping`, timeoutMs: 45_000 })
   }
 
   async captureEvents(): Promise<void> {
@@ -170,7 +170,7 @@ class Client implements PythonClient {
           this.#readOutput()
           return this.#answers.get(id)
         },
-        { what: `Python's answer to ${op}`, timeoutMs: 15_000 + seconds * 1000 },
+        { what: `Python's answer to ${op}`, timeoutMs: 45_000 + seconds * 1000 },
       ),
       this.process.exit.then((): never => {
         throw new Error(`The Python client ended during ${op}.\n${this.process.stderr.slice(-4000)}`)

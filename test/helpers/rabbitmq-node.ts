@@ -75,7 +75,7 @@ export function evaluateOn({ folder, node, env }: NodePlan, erlang: string): str
       input: `${erlang}.\n`,
       encoding: 'utf8',
       env: { ...process.env, ...env },
-      timeout: 20_000,
+      timeout: 60_000,
     })
     if (stdout.startsWith('{ok')) return stdout.slice('{ok, '.length, -1)
     // On a busy machine the node may be too slow to shake hands.

@@ -19,7 +19,7 @@ export interface RunningProcess {
   readonly exit: Promise<Exit>
   /**
    * The first whole line, of those written already or to come on either stream, that the pattern matches. Rejects with
-   * the output when the process ends without one, or after `timeoutMs` (15 s).
+   * the output when the process ends without one, or after `timeoutMs` (45 s).
    */
   waitForLine(pattern: RegExp | string, timeoutMs?: number): Promise<string>
   write(text: string): void
@@ -85,7 +85,7 @@ export function trackProcess(child: ChildProcess, pid: number, mayLeaveChildren:
     get stderr() {
       return stderr
     },
-    waitForLine(pattern, timeoutMs = 15_000) {
+    waitForLine(pattern, timeoutMs = 45_000) {
       return new Promise((resolve, reject) => {
         const looker = (): void => {
           const line = [...wholeLines(stdout, ended), ...wholeLines(stderr, ended)].find((text) =>

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 export interface WaitOptions {
-  /** What is awaited, for the error: `Timed out after 10000 ms waiting for <what>`. */
+  /** What is awaited, for the error: `Timed out after 30000 ms waiting for <what>`. */
   readonly what: string
-  /** 10 s when left out. */
+  /** 30 s when left out. */
   readonly timeoutMs?: number | undefined
 }
 
@@ -16,7 +16,7 @@ const pollMs = 20
  */
 export async function waitFor<T>(
   condition: () => T | undefined | null | false | Promise<T | undefined | null | false>,
-  { what, timeoutMs = 10_000 }: WaitOptions,
+  { what, timeoutMs = 30_000 }: WaitOptions,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs
   let lastError: unknown

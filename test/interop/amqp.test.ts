@@ -5,7 +5,7 @@ import { type PythonClient, type PythonWorker, pythonClient, startPythonWorker }
 import { type RabbitmqVhost, sharedRabbitmq } from '../helpers/rabbitmq.ts'
 import { requireService } from '../helpers/services.ts'
 
-const get = { timeout: 15 } as const
+const get = { timeout: 90 } as const
 
 describe.skipIf(!requireService('celery') || !requireService('rabbitmq'))(
   'RabbitMQ alone, with results over rpc',

@@ -9,7 +9,7 @@ import { type RedisServer, requireService, startRedis } from '../helpers/service
 import { waitFor } from '../helpers/wait.ts'
 import { describeOnBrokers, type InteropBroker } from './brokers.ts'
 
-const get = { timeout: 15 } as const
+const get = { timeout: 90 } as const
 
 /** What JSON of every kombu, YAML and MessagePack carry alike. */
 const value = [1, 2.5, -(2 ** 40), 'żółć 🐇 yes 1:30 << =', true, null, [1, [2]], { a: { b: [] } }]

@@ -87,7 +87,7 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('a canvas
       test(`${name} sent by tq, run by ${turns}`, async () => {
         const result = await app.sendSignature<{ get(options: object): Promise<unknown> }>(make(steps(turns)).data)
 
-        expect(await result.get({ timeout: 15 })).toEqual(wanted)
+        expect(await result.get({ timeout: 90 })).toEqual(wanted)
       })
 
       test(`${name} sent by Python, run by ${turns}`, async () => {
@@ -95,8 +95,8 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('a canvas
 
         const ids = children?.map(([[child]]) => child)
         const value = ids
-          ? await app.resultSet(ids.map((child) => app.result(child))).get({ timeout: 15 })
-          : await app.result(id).get({ timeout: 15 })
+          ? await app.resultSet(ids.map((child) => app.result(child))).get({ timeout: 90 })
+          : await app.result(id).get({ timeout: 90 })
         expect(value).toEqual(wanted)
       })
     }
@@ -110,7 +110,7 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('a canvas
     )
     const [[id]] = (await client.applySignature(chord([whole(1, 1), fails], sum() as never).toJSON())) as Tuple
 
-    await expect(here.get({ timeout: 15 })).rejects.toMatchObject({
+    await expect(here.get({ timeout: 90 })).rejects.toMatchObject({
       type: 'ChordError',
       message: expect.stringContaining("raised ValueError('oops')"),
     })

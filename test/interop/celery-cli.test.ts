@@ -18,7 +18,7 @@ describeOnBrokers("Celery's own command line against tq", (start) => {
       throw new RangeError('too far')
     })
     worker = await app.startWorker({ hostname: 'tq@cli' })
-  }, 60_000)
+  }, 120_000)
 
   afterAll(async () => {
     await app?.close()
@@ -41,7 +41,7 @@ describeOnBrokers("Celery's own command line against tq", (start) => {
 
   test('celery call runs a task of tq, celery result prints what it gave', async () => {
     const called = await celery('call', 'tq.add', '-a', '[2]', '-k', '{"y": 40}')
-    const value = await app.result(called.text).get({ timeout: 15 })
+    const value = await app.result(called.text).get({ timeout: 90 })
 
     const shown = await celery('result', called.text)
 
@@ -65,7 +65,7 @@ describeOnBrokers("Celery's own command line against tq", (start) => {
     const sentMs = performance.now()
     const called = await celery('call', 'tq.add', '-a', '[1, 2]', '--countdown', '3')
 
-    const value = await app.result(called.text).get({ timeout: 20 })
+    const value = await app.result(called.text).get({ timeout: 90 })
 
     expect(value).toBe(3)
     expect(performance.now() - sentMs).toBeGreaterThan(3000)

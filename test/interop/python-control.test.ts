@@ -44,7 +44,7 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('commands
   test('a queue is added, consumed, and dropped again', async () => {
     const added = await app.control.addConsumer('extra', to)
     const sent = await app.sendTask('py.add', [2, 3], {}, { queue: 'extra' })
-    const value = await sent.get({ timeout: 15 })
+    const value = await sent.get({ timeout: 90 })
     const dropped = await app.control.cancelConsumer('extra', to)
     const queues = await app.control.inspect('activeQueues', to)
 

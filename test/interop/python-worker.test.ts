@@ -31,7 +31,7 @@ describeOnBrokers('a tq client and a Python worker', (start) => {
     await broker?.stop()
   })
 
-  const get = { timeout: 15 } as const
+  const get = { timeout: 90 } as const
 
   test('an external task is called by symbol', async () => {
     const result = await add.delay(2, 3)

@@ -187,7 +187,7 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('routing 
       },
     )
 
-    const told = await result.get({ timeout: 20 })
+    const told = await result.get({ timeout: 90 })
     expect(told).toMatchObject({
       tenant: { name: 'blue' },
       properties: { message_id: 'm-1', app_id: 'shop', priority: 3 },

@@ -15,7 +15,7 @@ describe.skipIf(!requireService('workbench'))('the page in a browser', () => {
 
   beforeAll(async () => {
     browser = await launchBrowser()
-  }, 60_000)
+  }, 120_000)
 
   afterAll(() => browser?.close())
 

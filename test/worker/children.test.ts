@@ -40,13 +40,13 @@ describe('a worker with processes', () => {
   test('a message whose child died goes back with rejectOnWorkerLost, and runs again', async () => {
     const result = await send('t.loseOnce', freshFile())
 
-    expect(await result.get({ timeout: 30 })).toBe('second run')
+    expect(await result.get({ timeout: 90 })).toBe('second run')
   })
 
   test('a task whose child died fails with WorkerLostError', async () => {
     const result = await send('t.lose')
 
-    await expect(result.get({ timeout: 30 })).rejects.toThrow('Worker exited prematurely: signal SIGKILL.')
+    await expect(result.get({ timeout: 90 })).rejects.toThrow('Worker exited prematurely: signal SIGKILL.')
     expect(await result.meta()).toMatchObject({
       state: 'FAILURE',
       error: { type: 'WorkerLostError', module: 'billiard.exceptions' },
@@ -57,7 +57,7 @@ describe('a worker with processes', () => {
     const file = freshFile()
     const result = await send('t.poison', file)
 
-    await expect(result.get({ timeout: 50 })).rejects.toMatchObject({ type: 'WorkerLostError' })
+    await expect(result.get({ timeout: 90 })).rejects.toMatchObject({ type: 'WorkerLostError' })
     const { quarantine } = await app.connections.transport()
     const kept = await waitFor(async () => (await quarantine.list(10))[0], { what: 'the quarantined message' })
 
@@ -68,7 +68,7 @@ describe('a worker with processes', () => {
   test('a loop without end is ended at the hard limit', async () => {
     const result = await send('t.hang')
 
-    await expect(result.get({ timeout: 30 })).rejects.toMatchObject({ type: 'TimeLimitExceeded' })
+    await expect(result.get({ timeout: 90 })).rejects.toMatchObject({ type: 'TimeLimitExceeded' })
   })
 
   test('without acksOnTimeout the message of a task over its limit goes back', async () => {
@@ -79,7 +79,7 @@ describe('a worker with processes', () => {
         seen.add(await result.state())
         return seen.has('SUCCESS')
       },
-      { what: 'the second run', timeoutMs: 30_000 },
+      { what: 'the second run', timeoutMs: 60_000 },
     )
 
     expect(await result.get()).toBe('second run')
@@ -88,13 +88,13 @@ describe('a worker with processes', () => {
   test('the soft limit aborts the signal inside a child', async () => {
     const result = await send('t.careful')
 
-    expect(await result.get({ timeout: 30 })).toBe('half, SoftTimeLimitExceeded')
+    expect(await result.get({ timeout: 90 })).toBe('half, SoftTimeLimitExceeded')
   })
 
   test('an update of a child is seen while it runs', async () => {
     const result = await send('t.progress')
 
-    expect(await result.get({ timeout: 30 })).toBe('went on')
+    expect(await result.get({ timeout: 90 })).toBe('went on')
   })
 
   test('a task that is terminated is revoked, its child ended', async () => {
@@ -104,9 +104,9 @@ describe('a worker with processes', () => {
 
     await result.revoke({ terminate: true })
 
-    await expect(result.get({ timeout: 30 })).rejects.toMatchObject({ code: 'TQ_TASK_REVOKED', reason: 'terminated' })
+    await expect(result.get({ timeout: 90 })).rejects.toMatchObject({ code: 'TQ_TASK_REVOKED', reason: 'terminated' })
     expect(isAlive(pid)).toBe(false)
-    expect(await (await send('t.add', 1, 2)).get({ timeout: 30 })).toBe(3)
+    expect(await (await send('t.add', 1, 2)).get({ timeout: 90 })).toBe(3)
   })
 })
 
@@ -146,7 +146,7 @@ describe('a worker process with processes of its own', () => {
     writeFileSync(file, '')
 
     expect(await worker.exit).toEqual({ code: 0, signal: null })
-    expect(await result.get({ timeout: 5 })).toBe('waited for')
+    expect(await result.get({ timeout: 90 })).toBe('waited for')
     expect(isAlive(childPid)).toBe(false)
   })
 
@@ -203,7 +203,7 @@ describe.skipIf(!requireService('redis'))('a worker with children on a broker th
     redis.resume()
     writeFileSync(second, '')
 
-    expect(await result.get({ timeout: 30 })).toBe('waited for')
+    expect(await result.get({ timeout: 90 })).toBe('waited for')
     await worker.stop()
   })
 })

@@ -10,7 +10,7 @@ import { type HostRun, runHostTests } from './host-tests.ts'
 
 const sample = fileURLToPath(new URL('fixtures/sample', import.meta.url))
 
-describe.skipIf(!requireService('workbench'))('a run inside the extension host', { timeout: 90_000 }, () => {
+describe.skipIf(!requireService('workbench'))('a run inside the extension host', { timeout: 240_000 }, () => {
   test('fails with a test that fails', async () => {
     const run = await runSample('fails')
 
@@ -35,7 +35,7 @@ describe.skipIf(!requireService('workbench'))('a run inside the extension host',
   })
 })
 
-test('tests of the host count as those of the run that reports them', { timeout: 60_000 }, async () => {
+test('tests of the host count as those of the run that reports them', { timeout: 180_000 }, async () => {
   const counts = join(temporaryFolder(), 'counts.json')
   const reporter = fileURLToPath(new URL('../../reporter.ts', import.meta.url))
   const args = ['run', '--root', fileURLToPath(new URL('fixtures/reported', import.meta.url)), `--reporter=${reporter}`]

@@ -28,7 +28,7 @@ suite('the speed of the extension', () => {
     const file = process.env['SPEED_FILE'] ?? ''
     const document = await workspace.openTextDocument(inWorkspace(file))
     await window.showTextDocument(document)
-    await waitFor(async () => (await lenses(document)).length > 0, { what: 'the lenses', timeoutMs: 40_000 })
+    await waitFor(async () => (await lenses(document)).length > 0, { what: 'the lenses', timeoutMs: 60_000 })
 
     for (let n = 0; n < requests; n++) {
       const begin = performance.now()

@@ -56,13 +56,13 @@ test('of two workers only the one that a person started is replaced', async () =
   shop.write('src/tasks/version.ts', version('new'))
   changed(sidecar, 'created', shop.path('src/tasks/version.ts'))
 
-  await waitFor(() => processIds(sidecar).workers.length === 3, { what: 'the new worker', timeoutMs: 30_000 })
+  await waitFor(() => processIds(sidecar).workers.length === 3, { what: 'the new worker', timeoutMs: 60_000 })
   await waitFor(
     () => {
       const workers = sidecar.of(protocol.liveChanged).at(-1)?.workers ?? []
       return workers.length === 1 && workers[0]?.registered?.includes('version') === true
     },
-    { what: 'the new worker alone', timeoutMs: 30_000 },
+    { what: 'the new worker alone', timeoutMs: 60_000 },
   )
 })
 
@@ -133,7 +133,7 @@ test('a worker of a person whose new code cannot be loaded is there again once t
       const [one, ...others] = workers.filter(({ state }) => state === 'live')
       return others.length === 0 && one !== undefined && one.hostname !== hostname
     },
-    { what: 'the new worker alone', timeoutMs: 30_000 },
+    { what: 'the new worker alone', timeoutMs: 60_000 },
   )
 })
 

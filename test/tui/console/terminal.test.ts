@@ -60,7 +60,7 @@ describe('tq-tui in a terminal', () => {
     expect(await pty.exitCode).toBe(0)
     expect(pty.screen.text()).not.toContain('math.add')
     expect(readFileSync(project.path('after'), 'utf8')).toBe(readFileSync(project.path('before'), 'utf8'))
-  }, 60_000)
+  }, 120_000)
 
   test('a failed task is retried by a key', async () => {
     const pty = await started({ args: [] })
@@ -73,7 +73,7 @@ describe('tq-tui in a terminal', () => {
     pty.type('6jR')
 
     await pty.until('6 Failed(2)', 30_000)
-  }, 60_000)
+  }, 120_000)
 
   test('a resize storm leaves one whole screen', async () => {
     const pty = await started()
@@ -89,7 +89,7 @@ describe('tq-tui in a terminal', () => {
         lines.filter((line) => line.includes('1 Tasks')).length === 1
       )
     })
-  }, 60_000)
+  }, 120_000)
 
   test.each([
     ['TERM', 143],
@@ -135,7 +135,7 @@ describe('tq-tui in a terminal', () => {
     session.type('exit\r')
 
     expect(await session.exitCode).toBe(0)
-  }, 60_000)
+  }, 120_000)
 
   test('the REPL is a view: it sends a task, and Esc comes back to the list that shows it', async () => {
     const pty = await started({ args: [] })
@@ -155,7 +155,7 @@ describe('tq-tui in a terminal', () => {
     pty.type('q')
 
     expect(await pty.exitCode).toBe(0)
-  }, 60_000)
+  }, 120_000)
 
   test('dev has a worker that is started anew when a file changes', async () => {
     const pty = await started({ args: ['dev'] })
@@ -170,7 +170,7 @@ describe('tq-tui in a terminal', () => {
 
     expect(product).toBe(42)
     expect(await pty.exitCode).toBe(0)
-  }, 60_000)
+  }, 120_000)
 
   test('dev restores the terminal when something kills its console, and tells so', async () => {
     const pty = await started({ args: ['dev'], shell: 'stty -a > before; eval $TQ; echo "left $?"; stty -a > after' })
@@ -184,7 +184,7 @@ describe('tq-tui in a terminal', () => {
     expect(pty.screen.text()).toContain('The console was ended by SIGKILL.')
     expect(pty.screen.isAlternate()).toBe(false)
     expect(readFileSync(project.path('after'), 'utf8')).toBe(readFileSync(project.path('before'), 'utf8'))
-  }, 60_000)
+  }, 120_000)
 
   test('for a screen reader it is lines: no cursor is moved, keys and numbers work', async () => {
     session = new PtySession({ args: ['--screen-reader'], cwd: project.folder, columns: 120, rows: 30 })
@@ -201,7 +201,7 @@ describe('tq-tui in a terminal', () => {
     session.type('\u001bq')
 
     expect(await session.exitCode).toBe(0)
-  }, 60_000)
+  }, 120_000)
 
   test('a keymap file gives other keys; one with a conflict is refused by name', async () => {
     const env = { XDG_CONFIG_HOME: project.path('config') }
@@ -216,7 +216,7 @@ describe('tq-tui in a terminal', () => {
     expect(await other.exitCode).toBe(2)
 
     expect(other.screen.text()).toContain('Key j is bound to down and to quitOrBack.')
-  }, 60_000)
+  }, 120_000)
 
   test('o opens the definition in the editor and comes back', async () => {
     project.write('editor.sh', '#!/bin/sh\necho "$@" > opened\n')
@@ -234,7 +234,7 @@ describe('tq-tui in a terminal', () => {
 
     expect(await pty.exitCode).toBe(0)
     expect(readFileSync(project.path('opened'), 'utf8')).toBe(`+4 ${project.path('src/app.ts')}\n`)
-  }, 60_000)
+  }, 120_000)
 
   test('the broker may be said in the code: a child tells it, and its password is never shown', async () => {
     project.write(
@@ -249,7 +249,7 @@ describe('tq-tui in a terminal', () => {
     expect(session.screen.text()).not.toContain('top-secret')
     session.type('q')
     expect(await session.exitCode).toBe(0)
-  }, 60_000)
+  }, 120_000)
 })
 
 /** Ids of the processes that work in a folder and have a word in their command line. */

@@ -29,51 +29,51 @@ describe('on a worker', () => {
   test('sums are computed', async () => {
     const results = await Promise.all([add.delay(2, 2), mul.delay(3, 4), xsum.delay([1, 2, 3])])
 
-    expect(await Promise.all(results.map((result) => result.get({ timeout: 5 })))).toEqual([4, 12, 6])
+    expect(await Promise.all(results.map((result) => result.get({ timeout: 90 })))).toEqual([4, 12, 6])
   })
 
   test('a mail goes out, and one without an address fails with a TypeError', async () => {
     const good = await send.delay({ to: 'ada@example.org', subject: 'Hello', body: 'How are you?' })
     const bad = await send.delay({ to: 'nobody', subject: 'Hello' })
 
-    expect(await good.get({ timeout: 5 })).toBe('to ada@example.org: Hello\n\nHow are you?')
-    await expect(bad.get({ timeout: 5 })).rejects.toMatchObject({ type: 'TypeError' })
-    await expect(bad.get({ timeout: 5 })).rejects.toBeInstanceOf(TaskFailedError)
+    expect(await good.get({ timeout: 90 })).toBe('to ada@example.org: Hello\n\nHow are you?')
+    await expect(bad.get({ timeout: 90 })).rejects.toMatchObject({ type: 'TypeError' })
+    await expect(bad.get({ timeout: 90 })).rejects.toBeInstanceOf(TaskFailedError)
   })
 
   test('a date arrives as a date', async () => {
     const result = await digest.delay('ada@example.org', new Date('2026-01-31T12:00:00Z'))
 
-    expect(await result.get({ timeout: 5 })).toBe('digest for ada@example.org of 2026-01-31')
+    expect(await result.get({ timeout: 90 })).toBe('digest for ada@example.org of 2026-01-31')
   })
 
   test('images are fetched, resized and published', async () => {
-    const id = await (await fetch.delay('https://example.org/a.png')).get({ timeout: 5 })
+    const id = await (await fetch.delay('https://example.org/a.png')).get({ timeout: 90 })
     const copies = await Promise.all([resize.delay(id, 100), resize.delay(id, 200)])
-    const ids = await Promise.all(copies.map((copy) => copy.get({ timeout: 5 })))
+    const ids = await Promise.all(copies.map((copy) => copy.get({ timeout: 90 })))
 
-    expect(await (await publish.delay(ids)).get({ timeout: 5 })).toBe(`/gallery?i=${id}@100&i=${id}@200`)
+    expect(await (await publish.delay(ids)).get({ timeout: 90 })).toBe(`/gallery?i=${id}@100&i=${id}@200`)
   })
 
   test('a checkout charges in a task of its own', async () => {
     const result = await checkout.delay(order)
 
-    expect(await result.get({ timeout: 5 })).toBe(1400)
+    expect(await result.get({ timeout: 90 })).toBe(1400)
     const [charged] = await result.children()
-    expect(await charged?.get({ timeout: 5 })).toEqual({ id: 'order-7', charged: 1400 })
+    expect(await charged?.get({ timeout: 90 })).toEqual({ id: 'order-7', charged: 1400 })
   })
 
   test('an amount that cannot be charged fails', async () => {
     const result = await charge.delay('order-7', 0)
 
-    await expect(result.get({ timeout: 5 })).rejects.toThrow('cannot charge 0 cents')
+    await expect(result.get({ timeout: 90 })).rejects.toThrow('cannot charge 0 cents')
   })
 
   test('placing an order sends the order and the mail', async () => {
     const { orderId, mailId } = await placeOrder(order)
 
-    expect(await app.result(orderId).get({ timeout: 5 })).toBe(1400)
-    expect(await app.result(mailId).get({ timeout: 5 })).toBe('to ada@example.org: Thank you, Ada')
+    expect(await app.result(orderId).get({ timeout: 90 })).toBe(1400)
+    expect(await app.result(mailId).get({ timeout: 90 })).toBe('to ada@example.org: Thank you, Ada')
   })
 
   test('an export tells how far it is', async () => {
@@ -86,7 +86,7 @@ describe('on a worker', () => {
   })
 
   test('a report is written', async () => {
-    expect(await (await daily.delay('2026-01-31')).get({ timeout: 5 })).toBe('report of 2026-01-31')
+    expect(await (await daily.delay('2026-01-31')).get({ timeout: 90 })).toBe('report of 2026-01-31')
   })
 
   test('a slow report stops when it is terminated', async () => {
@@ -98,7 +98,7 @@ describe('on a worker', () => {
     while (!(await running()));
     await result.revoke({ terminate: true })
 
-    await expect(result.get({ timeout: 5 })).rejects.toThrow('terminated')
+    await expect(result.get({ timeout: 90 })).rejects.toThrow('terminated')
   })
 })
 
