@@ -231,7 +231,8 @@ function timed(
   })
 }
 
-async function serverUs(redis: Redis): Promise<number> {
+/** CPU time that the server has used, in us. */
+export async function serverUs(redis: Redis): Promise<number> {
   const info = await redis.info('cpu')
   const of = (name: string): number => Number(new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]) * 1e6
   return of('used_cpu_user') + of('used_cpu_sys')

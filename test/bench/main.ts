@@ -10,6 +10,7 @@ import { type Area, measure, type Scale } from './harness.ts'
 const areas: Readonly<Record<string, () => Promise<Area>>> = {
   sqlite: async () => (await import('./area-sqlite.ts')).sqliteArea,
   redis: async () => (await import('./area-redis.ts')).redisArea,
+  peers: async () => (await import('./area-peers.ts')).peersArea,
   rabbitmq: async () => (await import('./area-rabbitmq.ts')).rabbitmqArea,
   start: async () => (await import('./area-start.ts')).startArea,
   repl: async () => (await import('./area-repl.ts')).replArea,

@@ -1,5 +1,5 @@
 import { type SettingsInput, Tq, type Worker } from 'tq-runtime'
-import { type Mark, ownMark, pause, serve } from '../role.ts'
+import { cpuUs, type Mark, ownMark, pause, serve } from '../role.ts'
 
 type Defined = ReturnType<typeof define>
 
@@ -36,6 +36,7 @@ serve({
     worker = await app.startWorker({ concurrency: options.concurrency, events: options.events ?? false })
   },
   warm: () => warm.promise,
+  cpu: () => cpuUs(process.pid),
   /** Waits for nobody: `inFlight` calls at once, or one after the other. Calls per second. */
   enqueue: async ({ count, inFlight }: { count: number; inFlight: number }) => {
     await add.delay(0, 0)
