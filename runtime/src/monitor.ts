@@ -6,6 +6,7 @@ export {
   type Refusal,
   type Replies,
 } from './control/control.ts'
+export { describeWorker, isRefusal, type WorkerDescription } from './control/describe-worker.ts'
 export { maskUrl } from './core/url.ts'
 export { cleanBlock, cleanText } from './events/clean-text.ts'
 export {

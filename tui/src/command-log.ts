@@ -1,5 +1,5 @@
 import type { Clock, Tq } from 'tq-runtime'
-import type { Refusal } from 'tq-runtime/monitor'
+import { isRefusal, type Refusal } from 'tq-runtime/monitor'
 import type { Store } from './store.ts'
 import { type Clean, clean } from './ui/text.ts'
 
@@ -51,11 +51,6 @@ export class CommandLog {
 /** What an error says, fit to be shown. */
 export function messageOf(error: unknown): Clean {
   return clean(error instanceof Error ? error.message : String(error))
-}
-
-/** Whether a worker refused instead of answering. */
-export function isRefusal(value: object | string): value is Refusal {
-  return typeof value === 'object' && 'error' in value && !('pool' in value)
 }
 
 /** `w1@box: pool will grow; w2@box: …`. Throws that nobody answered, or the same text where one refused. */

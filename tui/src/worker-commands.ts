@@ -1,7 +1,7 @@
 import { hostname as thisHost } from 'node:os'
 import type { Clock, Tq } from 'tq-runtime'
-import type { InspectAnswer, Ok, Refusal, Replies, WorkerView } from 'tq-runtime/monitor'
-import { answerMs, answersOf, type CommandLog, isRefusal } from './command-log.ts'
+import { describeWorker, type Ok, type Replies, type WorkerView } from 'tq-runtime/monitor'
+import { answerMs, answersOf, type CommandLog } from './command-log.ts'
 import type { Store } from './store.ts'
 import type { TimeLimits } from './task-commands.ts'
 import { type Clean, clean, own } from './ui/text.ts'
@@ -85,34 +85,10 @@ export class WorkerCommands {
 
   async #look(app: Tq, hostname: string): Promise<Clean> {
     const { store, clock } = this.#deps
-    const options = { destination: [hostname], timeoutMs: answerMs }
-    const started = clock.monotonic()
-    const pong = await app.control.ping(options)
-    const ms = Math.round(clock.monotonic() - started)
-    if (pong[hostname] === undefined) throw new Error(`${hostname} did not answer within ${answerMs / 1000} s.`)
-    const [stats, queues, active, reserved, scheduled, registered, revoked] = await Promise.all([
-      app.control.inspect('stats', options),
-      app.control.inspect('activeQueues', options),
-      app.control.inspect('active', options),
-      app.control.inspect('reserved', options),
-      app.control.inspect('scheduled', options),
-      app.control.inspect('registered', options),
-      app.control.inspect('revoked', options),
-    ])
-    const lines = [
-      clean(`pong in ${ms} ms`),
-      ...told('', stats[hostname], statsLines),
-      ...told('queues', queues[hostname], (list) => [list.map(({ name }) => name).join(', ')]),
-      ...told('active', active[hostname], (list) => list.map(taskLine)),
-      ...told('reserved', reserved[hostname], (list) => list.map(taskLine)),
-      ...told('scheduled', scheduled[hostname], (list) =>
-        list.map(({ eta, request }) => `${eta} ${taskLine(request)}`),
-      ),
-      ...told('registered', registered[hostname], (list) => [`${list.length} tasks`, ...list]),
-      ...told('revoked', revoked[hostname], (list) => [`${list.length}`]),
-    ]
+    const { pongMs, lines: told } = await describeWorker(app, hostname, answerMs)
+    const lines = told.map(clean)
     store.dispatch({ on: 'inspected', worker: hostname, inspected: { atMs: clock.now(), lines } })
-    return clean(`pong in ${ms} ms`)
+    return clean(`pong in ${pongMs} ms`)
   }
 
   async #ask(
@@ -137,30 +113,4 @@ export type WorkerActions = Pick<WorkerCommands, keyof WorkerCommands>
 interface ReplyOptions {
   readonly destination?: readonly string[] | undefined
   readonly timeoutMs: number
-}
-
-/** Lines of one answer under its title; nothing where there is none. */
-function told<T extends object>(
-  title: string,
-  answer: T | Refusal | undefined,
-  lines: (value: T) => readonly string[],
-): readonly Clean[] {
-  if (answer === undefined) return []
-  const told_ = isRefusal(answer) ? [answer.error] : lines(answer)
-  if (title === '') return told_.map(clean)
-  const [first = 'none', ...rest] = told_.slice(0, 200)
-  return [clean(`${title.padEnd(11)}${first}`), ...rest.map((line) => clean(`${' '.repeat(11)}${line}`))]
-}
-
-function statsLines({ pool, prefetchCount, uptime, broker }: InspectAnswer['stats']): readonly string[] {
-  return [
-    `pool       ${pool.implementation}, ${pool.maxConcurrency} at once`,
-    `prefetch   ${prefetchCount}`,
-    `up         ${Math.floor(uptime)} s`,
-    `broker     ${broker.transport} ${broker.hostname}${broker.port === undefined ? '' : `:${broker.port}`}`,
-  ]
-}
-
-function taskLine({ id, name, args }: InspectAnswer['active'][number]): string {
-  return `${name} ${id} ${typeof args === 'string' ? args : JSON.stringify(args)}`
 }

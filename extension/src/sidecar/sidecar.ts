@@ -1,7 +1,7 @@
+import { describeWorker } from 'tq-runtime/monitor'
 import type { AppInfo } from 'tq-runtime/scan'
 import { relative } from 'node:path'
 import type { Editor } from './editor.ts'
-import { inspectLines } from './inspect-lines.ts'
 import type {
   BufferParams,
   FilesChangedParams,
@@ -24,6 +24,7 @@ import { WorkerRenewal } from './worker-renewal.ts'
 import { type OwnWorker, OwnWorkers } from './workers.ts'
 
 const connectMs = 10_000
+const answerMs = 1500
 const longestText = 2_000_000
 
 /** Everything that the sidecar does, for one editor window. */
@@ -190,7 +191,7 @@ export class Sidecar {
     this.#requireTrust('ask a worker')
     const app = await this.#require(target).monitor?.connected(connectMs)
     if (!app) throw new Error('Its broker is not known.')
-    const lines = await inspectLines(app, hostname)
+    const { lines } = await describeWorker(app, hostname, answerMs)
     return { lines: lines.map((line) => this.#texts.line(line, 1000)) }
   }
 

@@ -1,27 +1,38 @@
-import type { Tq } from 'tq-runtime'
-import type { InspectAnswer, Refusal } from 'tq-runtime/monitor'
+import type { Clock } from '../core/clock.ts'
+import type { Control, InspectAnswer, Refusal } from './control.ts'
 
-const answerMs = 1500
 const longestList = 200
 
-/** Asks one worker everything there is to ask; its answers as lines to read. Rejects when it does not answer. */
-export async function inspectLines(app: Tq, hostname: string): Promise<readonly string[]> {
-  const options = { destination: [hostname], timeoutMs: answerMs }
-  const startedMs = app.clock.monotonic()
-  const pong = await app.control.ping(options)
-  const ms = Math.round(app.clock.monotonic() - startedMs)
-  if (pong[hostname] === undefined) throw new Error(`${hostname} did not answer within ${answerMs / 1000} s.`)
+/** What one worker answered to everything that can be asked. */
+export interface WorkerDescription {
+  /** Between the ping and its answer. */
+  readonly pongMs: number
+  /** For people: `pool       async, 100 at once`; lists are cut at 200 lines. Foreign text: clean it before it is shown. */
+  readonly lines: readonly string[]
+}
+
+/** Asks one worker everything there is to ask. Rejects when it does not answer a ping within `timeoutMs`. */
+export async function describeWorker(
+  { control, clock }: { readonly control: Control; readonly clock: Clock },
+  hostname: string,
+  timeoutMs: number,
+): Promise<WorkerDescription> {
+  const options = { destination: [hostname], timeoutMs }
+  const startedMs = clock.monotonic()
+  const pong = await control.ping(options)
+  const pongMs = Math.round(clock.monotonic() - startedMs)
+  if (pong[hostname] === undefined) throw new Error(`${hostname} did not answer within ${timeoutMs / 1000} s.`)
   const [stats, queues, active, reserved, scheduled, registered, revoked] = await Promise.all([
-    app.control.inspect('stats', options),
-    app.control.inspect('activeQueues', options),
-    app.control.inspect('active', options),
-    app.control.inspect('reserved', options),
-    app.control.inspect('scheduled', options),
-    app.control.inspect('registered', options),
-    app.control.inspect('revoked', options),
+    control.inspect('stats', options),
+    control.inspect('activeQueues', options),
+    control.inspect('active', options),
+    control.inspect('reserved', options),
+    control.inspect('scheduled', options),
+    control.inspect('registered', options),
+    control.inspect('revoked', options),
   ])
-  return [
-    `pong in ${ms} ms`,
+  const lines = [
+    `pong in ${pongMs} ms`,
     ...told('', stats[hostname], statsLines),
     ...told('queues', queues[hostname], (list) => [list.map(({ name }) => name).join(', ')]),
     ...told('active', active[hostname], (list) => list.map(taskLine)),
@@ -30,6 +41,12 @@ export async function inspectLines(app: Tq, hostname: string): Promise<readonly 
     ...told('registered', registered[hostname], (list) => [`${list.length} tasks`, ...list]),
     ...told('revoked', revoked[hostname], (list) => [`${list.length}`]),
   ]
+  return { pongMs, lines }
+}
+
+/** Whether a worker refused a command, instead of answering it. */
+export function isRefusal(value: object | string): value is Refusal {
+  return typeof value === 'object' && 'error' in value && !('pool' in value)
 }
 
 /** Lines of one answer under its title; nothing where there is none. */
@@ -43,10 +60,6 @@ function told<T extends object>(
   if (title === '') return all
   const [first = 'none', ...rest] = all.slice(0, longestList)
   return [`${title.padEnd(11)}${first}`, ...rest.map((line) => `${' '.repeat(11)}${line}`)]
-}
-
-function isRefusal(value: object): value is Refusal {
-  return 'error' in value && !('pool' in value)
 }
 
 function statsLines({ pool, prefetchCount, uptime, broker }: InspectAnswer['stats']): readonly string[] {
