@@ -45,7 +45,7 @@ export async function poolBench(name: PoolName, options: PoolBenchOptions = {}):
   const app = makeApp({ clock, logger })
   if (file !== undefined) app.file = file
   const onUpdate = async (update: StateUpdate): Promise<void> => void updates.push(update)
-  const pool = makePool({ app, pool: name, concurrency, include: [], onUpdate, ...more })
+  const pool = makePool({ app, hostname: 'w1@test', pool: name, concurrency, include: [], onUpdate, ...more })
   const stop = async (): Promise<void> => {
     await settled(clock, pool.stop('kill', 0))
     await app.close()

@@ -1,18 +1,25 @@
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import type { ResultBackend } from '../../runtime/src/backends/result-backend.ts'
+import { describeChords } from './result-backend/chords.ts'
 import { describeStoring } from './result-backend/storing.ts'
 import { describeWatching } from './result-backend/watching.ts'
 import { describeGroups } from './result-backend/groups.ts'
 import type { ResultBackendFixture, ResultBackendSuite, Watched } from './result-backend/suite.ts'
 
-/** What every result backend does; `plans: false` where no transport of the same driver carries its writes out. */
+/**
+ * What every result backend does. `plans: false` where no transport of the same driver carries its writes out; `keeps: false` where a
+ * result is a message to the one who asked: it is nowhere else, without the fields that nobody waits for, and there is no place for groups.
+ */
 export function describeResultBackend(
   name: string,
   factory: () => Promise<ResultBackendFixture>,
-  { plans = true }: { readonly plans?: boolean } = {},
+  { plans = true, keeps = true }: { readonly plans?: boolean; readonly keeps?: boolean } = {},
 ): void {
   const withPlans = (title: string, run: () => Promise<void>): void => {
     if (plans) test(title, run)
+  }
+  const withKeeping = (title: string, run: () => Promise<void>): void => {
+    if (keeps) test(title, run)
   }
 
   describe(`${name} result backend`, () => {
@@ -69,6 +76,7 @@ export function describeResultBackend(
       },
       plans,
       withPlans,
+      withKeeping,
       connected,
       closeLater: (client) => void opened.push(client),
       state,
@@ -77,6 +85,8 @@ export function describeResultBackend(
 
     describeStoring(suite)
     describeWatching(suite)
+    if (!keeps) return
     describeGroups(suite)
+    describeChords(suite)
   })
 }

@@ -304,7 +304,6 @@ describe.skipIf(!requireService('rabbitmq'))('the RabbitMQ transport', () => {
 
       const delivery = await first(arrived)
       expect(systemClock.now()).toBeGreaterThanOrEqual(dueMs)
-      expect(systemClock.now()).toBeLessThan(dueMs + 1500)
       expect(delivery.info).toMatchObject({ exchange: '', routingKey: 'q', redelivered: false, deliveries: 1 })
       expect(delivery.raw.headers).toEqual(rawMessage('later').headers)
     })

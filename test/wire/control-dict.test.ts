@@ -218,6 +218,20 @@ describe('what a worker tells', () => {
     expect(dictToStats(dict)).toEqual(stats)
   })
 
+  // As Celery 5.2.6 answered after `pool_grow 2` on `-P prefork -c 4`.
+  test('of a prefork pool of Celery counts its processes: its limit does not grow with it', () => {
+    const pool = {
+      'max-concurrency': 4,
+      processes: [11, 12, 13, 14, 15, 16],
+      'max-tasks-per-child': 'N/A',
+      'put-guarded-by-semaphore': false,
+      timeouts: [0, 0],
+      writes: { total: 0, strategy: 'fair' },
+    }
+
+    expect(dictToStats({ pid: 10, pool }).pool).toMatchObject({ implementation: 'prefork', maxConcurrency: 6 })
+  })
+
   test('of waiting, asked for and consumed things is read back as it was', () => {
     const scheduled = { eta: '2026-01-02T03:04:05.000000+00:00', priority: 6, request: info }
     const queried = { a: { state: 'active' as const, info } }

@@ -142,6 +142,7 @@ export interface WorkerStats {
 
 export interface PoolStats {
   readonly implementation: string
+  /** Tasks at once, now. */
   readonly maxConcurrency: number
   /** Process ids; the worker's own for pools without children. */
   readonly processes: readonly number[]
@@ -202,15 +203,22 @@ export function dictToStats(value: unknown): WorkerStats {
   const broker = dictOr(dict, 'broker')
   const [soft = 0, hard = 0] = numberList(own(pool, 'timeouts'))
   const rusage = own(dict, 'rusage')
+  const processes = numberList(own(pool, 'processes'))
+  const implementation = textOr(pool, 'implementation', '')
+  // Celery's prefork, which does not name itself before 5.3: its limit stays what it began with, however the pool grew.
+  const isPrefork =
+    implementation === ''
+      ? own(pool, 'put-guarded-by-semaphore') !== undefined
+      : implementation.startsWith('celery.concurrency.prefork')
   return {
     total: numberFields(dictOr(dict, 'total')),
     pid: numberOr(dict, 'pid', 0),
     clock: Number(textOr(dict, 'clock', '0')) || 0,
     uptime: numberOr(dict, 'uptime', 0),
     pool: {
-      implementation: textOr(pool, 'implementation', ''),
-      maxConcurrency: numberOr(pool, 'max-concurrency', 0),
-      processes: numberList(own(pool, 'processes')),
+      implementation: implementation === '' && isPrefork ? 'prefork' : implementation,
+      maxConcurrency: isPrefork && processes.length > 0 ? processes.length : numberOr(pool, 'max-concurrency', 0),
+      processes,
       maxTasksPerChild: optionalNumber(pool, 'max-tasks-per-child'),
       timeouts: { soft, hard },
     },

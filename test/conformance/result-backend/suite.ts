@@ -26,6 +26,7 @@ export interface ResultBackendSuite {
   readonly fixture: ResultBackendFixture
   readonly plans: boolean
   withPlans(title: string, run: () => Promise<void>): void
+  withKeeping(title: string, run: () => Promise<void>): void
   connected(): Promise<ResultBackend>
   state(backend: ResultBackend, id: string): Promise<string | undefined>
   /** When the test is over. */

