@@ -9,7 +9,7 @@ import { ttl, type ResultBackendSuite } from './suite.ts'
 
 /** The part of the suite about storing and fetching, precedence, plans. */
 export function describeStoring(suite: ResultBackendSuite): void {
-  const { connected, state, withPlans, plans } = suite
+  const { connected, state, withPlans } = suite
 
   describe('storing and fetching', () => {
     test('a stored result is seen by every client', async () => {

@@ -4,7 +4,7 @@ import { ttl, type ResultBackendSuite } from './suite.ts'
 
 /** The part of the suite about watching. */
 export function describeWatching(suite: ResultBackendSuite): void {
-  const { connected, state, watch } = suite
+  const { connected, watch } = suite
 
   describe('watching', () => {
     test('the current state comes first, then each change, and a ready state ends it', async () => {
