@@ -3,7 +3,7 @@ import type { Worker, WorkerOptions } from './worker/worker.ts'
 
 export type { SettingDescription } from './app/app-settings.ts'
 export { AsyncResult, type GetOptions, type RevokeOptions } from './app/async-result.ts'
-export type { EagerRun, EagerRunner, ManyCall } from './app/calling.ts'
+export type { EagerRun, EagerRunner, HandleOf, ManyCall } from './app/calling.ts'
 export {
   type AnySignature,
   chain,
@@ -17,6 +17,8 @@ export {
 export type { SecurityOptions } from './app/codecs.ts'
 export type { ConfigOptions } from './app/config-source.ts'
 export { BoundTask, currentTask, type RetryOptions, type TaskRequest } from './app/context.ts'
+export { EagerResult } from './app/eager-result.ts'
+export { httpDispatch, type HttpParameters, httpTask, type HttpTaskOptions } from './app/http-task.ts'
 export { type AnyResult, type Finished, GroupResult, ResultSet } from './app/group-result.ts'
 export type { EnsuredWorker } from './app/own-worker.ts'
 export type { PublishOptions } from './app/publish.ts'
@@ -27,20 +29,50 @@ export {
   type ResultNode,
 } from './app/result-graph.ts'
 export type { CallOptions, CommitHook } from './app/send.ts'
+export type { CustomDriver, CustomDrivers, DriverDeps } from './app/custom-driver.ts'
+export type { SharedRateLimit } from './app/shared-rate.ts'
 export { sharedTask } from './app/shared-task.ts'
+export { taskLogger } from './app/task-logger.ts'
+export type { StampingVisitor, StampOptions } from './app/stamping.ts'
 export type {
   AnyTask,
+  ApplyOptions,
   BoundFunction,
   ErrorKinds,
   Owed,
   Returned,
   Tails,
-  Task,
   TaskDescription,
   TaskFunction,
   TaskOptions,
 } from './app/task.ts'
-export type { TqOptions } from './app/tq.ts'
+export { Task } from './app/task.ts'
+export type { ClassOptions, RunnableClass, TaskBase, TaskClass } from './app/task-class.ts'
+export type { ClassTask, DefineClass, DefineNamed, DefineTask } from './app/definition.ts'
+export type { ParameterSchemas, Validation, ValidationParts } from './app/validation.ts'
+export type {
+  AfterTaskPublish,
+  BeforeTaskPublish,
+  LoggingSignal,
+  ProcessSignal,
+  PublishedOptions,
+  RunSignal,
+  SignalledWorker,
+  Signals,
+  TaskFailure,
+  TaskPostrun,
+  TaskRevoked,
+  TaskSignal,
+  WorkerEvent,
+  WorkerSignal,
+} from './app/signals.ts'
+export type { AppSettingsInput, TqOptions } from './app/app-core.ts'
+export type { ConnectOptions, SignalListener } from './core/signals.ts'
+export type { TaskAnnotation, TaskAnnotations, TaskAnnotator } from './core/task-annotations.ts'
+export type { PartPlace, Workflow, WorkflowOptions, WorkflowPart } from './app/workflow.ts'
+export type { Place } from './app/workflow-places.ts'
+export type { UniqueOptions } from './app/unique.ts'
+export { workerQueue } from './app/worker-queue.ts'
 export type {
   Control,
   InspectAnswer,
@@ -52,14 +84,20 @@ export type {
 } from './control/control.ts'
 export { type Clock, systemClock, type Timer } from './core/clock.ts'
 export {
+  AbortedError,
   ArgumentError,
   ChannelError,
+  ChordError,
   ConnectionError,
   ContentRefusedError,
   DecodeError,
+  DuplicateCallError,
   DuplicateTaskError,
   EncodeError,
+  HttpTaskError,
   Ignore,
+  InvalidResponseError,
+  IncompleteStreamError,
   JoinInTaskError,
   LoadError,
   MaxRetriesExceededError,
@@ -70,6 +108,7 @@ export {
   ProtocolError,
   QueueNotFoundError,
   Reject,
+  RemoteExecuteError,
   Retry,
   SecurityError,
   SettingError,
@@ -81,6 +120,9 @@ export {
   TimeLimitExceeded,
   TimeoutError,
   TqError,
+  UnknownStatusError,
+  ValidationError,
+  type ValidationIssue,
   WorkerLostError,
 } from './core/errors.ts'
 export { consoleLogger, type Logger, type LogLevel, silentLogger } from './core/logger.ts'
@@ -100,9 +142,12 @@ export type { RetryPolicy, TransportSettings } from './core/setting-values.ts'
 export type { Settings, SettingsInput } from './core/settings.ts'
 export { isReady, type StoredError, type TaskMeta, type TaskState } from './core/states.ts'
 export type { SignatureData, SignatureOptions } from './core/signature.ts'
+export type { Stamps } from './core/stamps.ts'
+export type { ResultBackend, StoreOptions, StorePlan } from './backends/result-backend.ts'
 export type { Compression } from './serializers/compression.ts'
 export type { Serializer } from './serializers/serializer.ts'
 export { version } from './core/version.ts'
+export type { Delivery, Outgoing, Subscription, Transport, TransportFeatures } from './transports/transport.ts'
 export type { Worker, WorkerOptions, WorkerState } from './worker/worker.ts'
 
 /**

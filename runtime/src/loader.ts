@@ -2,3 +2,4 @@ export { type EphemeralWorker, startEphemeralWorker } from './app/ephemeral-work
 export { type AppPlace, findApp, projectFolder } from './run/find-app.ts'
 export { loadApp, type LoadedApp, type LoadFailure, type LoadOptions } from './run/loader.ts'
 export { findProject, type Project, type ProjectOptions } from './run/project-settings.ts'
+export { type Reloadable, Reloading, type ReloadingOptions } from './run/reloading.ts'

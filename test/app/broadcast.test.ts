@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { silentLogger, Tq, type TqOptions, type Worker } from '../../runtime/src/index.ts'
+import { silentLogger, Tq, type TqOptions, type Worker, workerQueue } from '../../runtime/src/index.ts'
 import { describeBrokers, type TestBroker } from '../helpers/brokers.ts'
 import { spawnBin } from '../helpers/process.ts'
 import { makeProject } from '../helpers/project.ts'
@@ -203,7 +203,7 @@ function exchanges(open: () => Promise<TestBroker>): void {
     }
     const client = broker.app({ taskCreateMissingQueues: false })
 
-    for (let i = 0; i < 3; i++) await client.sendTask('t.note', [], {}, { queue: 'w2@test.dq2' })
+    for (let i = 0; i < 3; i++) await client.sendTask('t.note', [], {}, { queue: workerQueue('w2@test') })
 
     await waitFor(() => ran.length >= 3, { what: 'three runs' })
     expect(ran).toEqual(['w2@test', 'w2@test', 'w2@test'])

@@ -194,6 +194,41 @@ test('properties for other programs and the delivery mode are in the message', a
   expect(second?.properties.extra).toBeUndefined()
 })
 
+test('a task finds the properties of its message, also when it is retried', async () => {
+  const { app, pass, worker } = bench()
+  const told = app.task('t.told', { bind: true }, (self) => {
+    if (self.retries === 0) self.retry({ countdown: 1 })
+    return self.request.properties
+  })
+  await worker()
+
+  const result = await told.applyAsync([], {
+    messageId: 'm-1',
+    appId: 'shop',
+    userId: 'guest',
+    timestamp: new Date(5000),
+  })
+
+  const properties = await pass(result.get())
+  expect(properties).toMatchObject({ messageId: 'm-1', appId: 'shop', timestampMs: 5000, correlationId: result.id })
+  // Whoever retries it may be another user, and RabbitMQ refuses a message with a user that is not its sender's.
+  expect(properties).not.toHaveProperty('userId')
+})
+
+test.each([
+  [{ expiration: 1.5 }, 1500],
+  [{ expiration: 1.5, expires: 60 }, 1500],
+  [{ expires: 60 }, 60_000],
+  [{}, undefined],
+])('with %j the message lives %s ms in the queue', async (options, expected) => {
+  const { app } = bench()
+
+  await app.sendTask('t.any', [], {}, options)
+
+  const [message] = await (await app.connections.transport()).peek('celery', { limit: 1, state: 'ready' })
+  expect(message?.properties.expirationMs).toBe(expected)
+})
+
 test('routeName routes the call as another task', async () => {
   const { app } = bench({ taskRoutes: { 'mail.*': 'mail' } })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { chain, type TqOptions } from '../../runtime/src/index.ts'
+import { chain, chord, group, type TqOptions } from '../../runtime/src/index.ts'
 import { bench } from '../helpers/app.ts'
 import { describeBrokers } from '../helpers/brokers.ts'
 import { requireService, startRedis } from '../helpers/services.ts'
@@ -46,10 +46,55 @@ test('nothing is sent when one of them cannot be', async () => {
   expect(await app.sendMany([])).toEqual([])
 })
 
-test('a chain is not one of many', async () => {
-  const { app, add } = adding()
+function canvases(options: TqOptions = {}) {
+  const one = adding(options)
+  const sum = one.app.task('t.sum', (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0))
+  const { add } = one
+  const many = [
+    chain(add.s(1, 1), add.s(2)),
+    add.s(5, 5),
+    group(add.s(1, 2), add.s(3, 4)),
+    chord([add.s(1, 1), add.s(2, 2)], sum.s()),
+    { task: add, args: [7, 0] },
+  ] as const
+  return { ...one, many }
+}
 
-  await expect(app.sendMany([chain(add.s(1, 1), add.s(2))])).rejects.toThrow('sendMany() takes calls of single tasks')
+test.each([{}, { taskAlwaysEager: true }])('canvases of every kind are among them, with %j', async (options) => {
+  const { app, many, worker, pass } = canvases(options)
+  await worker()
+
+  const [chained, single, grouped, joined, plain] = await pass(app.sendMany(many))
+
+  expect(await pass(Promise.all([chained.get(), single.get(), grouped.get(), joined.get(), plain.get()]))).toEqual([
+    4,
+    10,
+    [3, 7],
+    6,
+    7,
+  ])
+  expect(await pass(chained.parent?.get() ?? Promise.reject(new Error('no parent')))).toBe(2)
+})
+
+test('they are children of the task that sends them', async () => {
+  const { app, many, worker, pass, ready } = canvases()
+  const parent = app.task('t.parent', async () => (await app.sendMany(many)).map(({ id }) => id))
+  await worker()
+  const result = await parent.delay()
+
+  const ids = await pass(result.get())
+
+  const children = (await ready(result)).children ?? []
+  expect(children).toHaveLength(5)
+  expect(children[1]).toEqual({ id: ids[1] })
+})
+
+test('a chord where nobody counts is refused, and nothing is sent', async () => {
+  const { app, many } = canvases({ backend: 'disabled' })
+
+  await expect(app.sendMany(many)).rejects.toThrow(/chord needs a result backend/)
+
+  expect((await (await app.connections.transport()).queueInfo('celery')).ready).toBe(0)
 })
 
 test('each call tells of itself', async () => {
@@ -91,5 +136,21 @@ describeBrokers('many calls', (open) => {
 
     expect((await transport.queueInfo('celery')).ready).toBe(2500)
     expect(new Set(results.map(({ id }) => id)).size).toBe(2500)
+  })
+
+  test('chords and chains among them end as they do alone', async () => {
+    const app = (await open()).app()
+    const add = app.task('t.add', (x: number, y: number) => x + y)
+    const sum = app.task('t.sum', (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0))
+    await app.startWorker()
+    const calls = Array.from({ length: 20 }, (_, i) => [
+      chord([add.s(i, 1), add.s(i, 2)], sum.s()),
+      chain(add.s(i, 1), add.s(1)),
+    ]).flat()
+
+    const results = await app.sendMany(calls)
+
+    const values = await Promise.all(results.map((result) => result.get({ timeout: 30 })))
+    expect(values).toEqual(Array.from({ length: 20 }, (_, i) => [2 * i + 3, i + 2]).flat())
   })
 })

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { RedisBackend } from '../../runtime/src/backends/redis.ts'
 import { systemClock } from '../../runtime/src/core/clock.ts'
 import { silentLogger } from '../../runtime/src/core/logger.ts'
+import { VirtualClock } from '../../runtime/src/core/virtual-clock.ts'
 import { RedisConnection } from '../../runtime/src/drivers/redis-connection.ts'
 import { RedisTransport } from '../../runtime/src/transports/redis.ts'
 import { describeResultBackend } from '../conformance/result-backend.ts'
@@ -82,6 +83,62 @@ describe.skipIf(!requireService('redis'))('over a private server', () => {
       expect((await backend.chordParts(chord)).map((part) => part.result)).toEqual(['second'])
     })
 
+    test('a chord whose last part Python has counted is complete, and left to Python for a while', async () => {
+      const foreign = connection()
+      const clock = new VirtualClock()
+      const backend = new RedisBackend(connection(), { ...deps, clock })
+      const chord = { groupId: 'left-by-python' }
+      const claim = { completeMs: 1000, waitingMs: 9000, limit: 99 }
+      const isLeft = async (): Promise<boolean | undefined> =>
+        (await backend.claimChords(claim)).find(({ groupId }) => groupId === chord.groupId)?.complete
+      await backend.openChord(chord, 2, { ttlMs: 60_000 })
+      const parts = ['0', '[1, "a", "SUCCESS", 3]', '1', '[1, "b", "SUCCESS", 4]']
+      await foreign.call('ZADD', 'celery-taskset-meta-left-by-python.j', ...parts)
+
+      await clock.advance(9000)
+      expect(await isLeft()).toBeUndefined()
+
+      await clock.advance(999)
+      expect(await isLeft()).toBeUndefined()
+      await clock.advance(1)
+      expect(await isLeft()).toBe(true)
+    })
+
+    test('of two that look at once only one is told of a chord, until it was quiet again', async () => {
+      const clock = new VirtualClock()
+      const one = new RedisBackend(connection(), { ...deps, clock })
+      const other = new RedisBackend(connection(), { ...deps, clock })
+      const claim = { completeMs: 1000, waitingMs: 9000, limit: 99 }
+      await one.openChord({ groupId: 'contested' }, 1, { ttlMs: 60_000 })
+      await one.joinChord({ groupId: 'contested' }, { index: 0, meta: success('part') }, { ttlMs: 60_000 })
+      const told = async (): Promise<number> =>
+        (await Promise.all([one.claimChords(claim), other.claimChords(claim)]))
+          .flat()
+          .filter(({ groupId }) => groupId === 'contested').length
+
+      await clock.advance(1000)
+      expect(await told()).toBe(1)
+      expect(await told()).toBe(0)
+
+      await clock.advance(1000)
+      expect(await told()).toBe(1)
+    })
+
+    test('chords that nobody asks for any more are not kept for ever', async () => {
+      const foreign = connection()
+      const clock = new VirtualClock()
+      const backend = new RedisBackend(connection(), { ...deps, clock })
+      await backend.openChord({ groupId: 'forgotten' }, 1, { ttlMs: 60_000 })
+
+      await clock.advance(60_001)
+      await backend.openChord({ groupId: 'newer' }, 1, { ttlMs: 60_000 })
+
+      const kept = await foreign.call('ZRANGE', 'tq.chords', 0, -1)
+      expect(kept).toContain('newer')
+      expect(kept).not.toContain('forgotten')
+      expect(Number(await foreign.call('PTTL', 'tq.chords'))).toBeGreaterThan(0)
+    })
+
     test('a part that Python has counted counts, and a chord that Python has closed is not open', async () => {
       const foreign = connection()
       const backend = new RedisBackend(connection(), deps)
@@ -94,7 +151,8 @@ describe.skipIf(!requireService('redis'))('over a private server', () => {
 
       expect((await backend.chordParts(chord)).map((part) => part.id)).toEqual(['python', 'ours'])
       await foreign.call('DEL', parts, 'celery-taskset-meta-mixed.s', 'celery-taskset-meta-mixed.t')
-      expect(await backend.openChords(0)).not.toContainEqual(chord)
+      const left = await backend.claimChords({ completeMs: 0, waitingMs: 0, limit: 9 })
+      expect(left.map(({ groupId }) => groupId)).not.toContain('mixed')
     })
   })
 

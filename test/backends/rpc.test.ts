@@ -1,17 +1,101 @@
+import { randomUUID } from 'node:crypto'
 import { type Channel, type ChannelModel, connect } from 'amqplib'
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { StoreOptions } from '../../runtime/src/backends/result-backend.ts'
 import { RpcBackend, type RpcDeps } from '../../runtime/src/backends/rpc.ts'
 import { systemClock } from '../../runtime/src/core/clock.ts'
 import { ChannelError, ConnectionError } from '../../runtime/src/core/errors.ts'
 import { type Logger, silentLogger } from '../../runtime/src/core/logger.ts'
 import type { TaskMeta } from '../../runtime/src/core/states.ts'
 import { AmqpConnection } from '../../runtime/src/drivers/amqp-connection.ts'
+import { describeResultBackend } from '../conformance/result-backend.ts'
 import { waitFor } from '../helpers/clock.ts'
 import { failure, numbered, success } from '../helpers/messages.ts'
 import { type RabbitmqNode, type RabbitmqVhost, sharedRabbitmq } from '../helpers/rabbitmq.ts'
 import { requireService } from '../helpers/services.ts'
 
 const ttlMs = 3_600_000
+
+/** Whatever any of several clients stores goes to one of them, as all of them ask it. */
+class AddressedBackend extends RpcBackend {
+  readonly #reader: RpcBackend
+  readonly #replyTo: string
+  readonly #closing = new AbortController()
+
+  constructor(
+    connection: AmqpConnection,
+    { reader, replyTo }: { readonly reader: RpcBackend; readonly replyTo: string },
+    deps: RpcDeps,
+  ) {
+    super(connection, deps)
+    this.#reader = reader
+    this.#replyTo = replyTo
+  }
+
+  /** Resolves when the reader has it: what comes behind it has come. */
+  override async store(metas: readonly TaskMeta[], options: StoreOptions): Promise<void> {
+    const last = randomUUID()
+    await super.store([...metas, success(last)], { ...options, replyTo: this.#replyTo })
+    for await (const _ of this.#reader.watch([last], new AbortController().signal));
+  }
+
+  override async fetch(ids: readonly string[]): Promise<readonly (TaskMeta | undefined)[]> {
+    await super.fetch([]) // once closed, it rejects
+    return this.#reader.fetch(ids)
+  }
+
+  override async *watch(ids: readonly string[], signal: AbortSignal): AsyncGenerator<TaskMeta> {
+    const until = AbortSignal.any([signal, this.#closing.signal])
+    yield* this.#reader.watch(ids, until)
+  }
+
+  override async forget(id: string): Promise<void> {
+    await this.#reader.forget(id)
+  }
+
+  override async close(): Promise<void> {
+    this.#closing.abort()
+    await super.close()
+  }
+}
+
+describe.skipIf(!requireService('rabbitmq'))('rpc under the suite of all', () => {
+  const deps = { clock: systemClock, logger: silentLogger }
+  let vhost: RabbitmqVhost
+  let connections: AmqpConnection[] = []
+  let tests = 0
+
+  beforeAll(async () => {
+    vhost = (await sharedRabbitmq()).vhost()
+    connections = Array.from({ length: 3 }, () => new AmqpConnection(vhost.url, deps))
+  })
+  afterAll(async () => {
+    for (const each of connections) await each.close()
+    vhost?.drop()
+  })
+
+  describeResultBackend(
+    'rpc',
+    async () => {
+      // Connections are made once; each test has a reader with a reply queue of its own.
+      const [reading, ...writing] = connections
+      const replyTo = `reader-${tests++}`
+      const reader = new RpcBackend(reading ?? expect.unreachable(), deps)
+      await reader.connect()
+      await reader.prepare([], replyTo)
+      let opened = 0
+      return {
+        open: async () => {
+          const connection = writing[opened++ % writing.length] ?? expect.unreachable()
+          return new AddressedBackend(connection, { reader, replyTo }, deps)
+        },
+        waitFor,
+        cleanup: () => reader.close(),
+      }
+    },
+    { plans: false, keeps: false },
+  )
+})
 
 describe.skipIf(!requireService('rabbitmq'))('the rpc result backend', () => {
   let server: RabbitmqNode
@@ -196,6 +280,15 @@ describe.skipIf(!requireService('rabbitmq'))('the rpc result backend', () => {
     expect(seen.map(({ id }) => id)).toEqual(['a', 'b'])
   })
 
+  test('no more results are kept than resultCacheMax says, the latest ones', async () => {
+    const [client, worker] = [await asker(['a', 'b', 'c'], { mostResults: 2 }), await connected()]
+
+    await worker.store([success('a'), success('b'), success('c')], { ttlMs, replyTo: 'me' })
+
+    await waitFor(async () => (await client.fetch(['c']))[0] !== undefined)
+    expect((await client.fetch(['a', 'b', 'c'])).map((meta) => meta?.id)).toEqual([undefined, 'b', 'c'])
+  })
+
   test('the reply queue goes with the process', async () => {
     const client = await asker(['a'])
     await foreign.checkQueue('me')
@@ -258,6 +351,6 @@ describe.skipIf(!requireService('rabbitmq'))('the rpc result backend', () => {
       )
     }
     expect(backend.plan()).toBeUndefined()
-    expect(await backend.openChords()).toEqual([])
+    expect(await backend.claimChords()).toEqual([])
   })
 })

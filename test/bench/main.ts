@@ -12,6 +12,7 @@ const areas: Readonly<Record<string, () => Promise<Area>>> = {
   redis: async () => (await import('./area-redis.ts')).redisArea,
   peers: async () => (await import('./area-peers.ts')).peersArea,
   rabbitmq: async () => (await import('./area-rabbitmq.ts')).rabbitmqArea,
+  canvas: async () => (await import('./area-canvas.ts')).canvasArea,
   start: async () => (await import('./area-start.ts')).startArea,
   repl: async () => (await import('./area-repl.ts')).replArea,
   scan: async () => (await import('./area-scan.ts')).scanArea,

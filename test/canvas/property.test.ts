@@ -1,24 +1,16 @@
 import { join } from 'node:path'
-import fc from 'fast-check'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { Tq } from '../../runtime/src/index.ts'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { silentLogger, Tq } from '../../runtime/src/index.ts'
 import { bench } from '../helpers/app.ts'
 import { temporaryFolder } from '../helpers/project.ts'
+import { sharedRabbitmq } from '../helpers/rabbitmq.ts'
 import { requireService, startRedis } from '../helpers/services.ts'
-import { type Canvas, evaluate } from './oracle.ts'
-import { canvases, defineSteps, signatureOf } from './random.ts'
+import { checkCanvases, given } from './check-canvases.ts'
+import { killWhileRunning } from './killed-canvases.ts'
+import { defineSteps } from './steps.ts'
 
-interface Handle {
-  readonly results?: unknown
-  get(options?: { readonly timeout?: number }): Promise<unknown>
-}
-
-/** Sends it and tells what it gave, in the words of the oracle. */
-async function given(app: Tq, canvas: Canvas, pass: <T>(promise: Promise<T>) => Promise<T>): Promise<unknown> {
-  const handle = await app.sendSignature<Handle>(signatureOf(app, canvas).data)
-  const value = await pass(handle.get({ timeout: 60 }))
-  return handle.results === undefined ? { one: value } : { many: value }
-}
+// Servers and workers start in their own time.
+vi.setConfig({ testTimeout: 300_000 })
 
 describe('random canvases give what a plain evaluation gives', () => {
   test('in memory', async () => {
@@ -26,12 +18,7 @@ describe('random canvases give what a plain evaluation gives', () => {
     defineSteps(app)
     await worker()
 
-    await fc.assert(
-      fc.asyncProperty(canvases, async (canvas) => {
-        expect(await given(app, canvas, pass)).toEqual(evaluate(canvas, undefined))
-      }),
-      { numRuns: 300 },
-    )
+    await checkCanvases('memory', 300, (canvas) => given(app, canvas, pass))
   })
 
   test('eagerly', async () => {
@@ -39,33 +26,55 @@ describe('random canvases give what a plain evaluation gives', () => {
     defineSteps(app)
     app.eager = true
 
-    await fc.assert(
-      fc.asyncProperty(canvases, async (canvas) => {
-        expect(await given(app, canvas, (promise) => promise)).toEqual(evaluate(canvas, undefined))
-      }),
-      { numRuns: 100 },
-    )
+    await checkCanvases('eager', 100, (canvas) => given(app, canvas))
   })
 
   test('on SQLite', async () => {
-    await agree(`sqlite://${join(temporaryFolder(), 'tq.db')}`)
+    const url = `sqlite://${join(temporaryFolder(), 'tq.db')}`
+
+    await agree('sqlite', url, url)
   })
 
   test.skipIf(!requireService('redis'))('on Redis', async () => {
-    await agree((await startRedis()).url)
+    const { url } = await startRedis()
+
+    await agree('redis', url, url)
+  })
+
+  test.skipIf(!requireService('redis') || !requireService('rabbitmq'))(
+    'on RabbitMQ with results in Redis',
+    async () => {
+      const [node, redis] = await Promise.all([sharedRabbitmq(), startRedis()])
+      const vhost = node.vhost()
+      onTestFinished(() => vhost.drop())
+
+      await agree('rabbitmq', vhost.url, redis.url, 30)
+    },
+  )
+})
+
+// A few kills each; test/soak/canvas.soak.ts goes on for longer.
+describe('random canvases give what a plain evaluation gives while workers are killed', () => {
+  const kills = 2
+
+  test('on SQLite', async () => {
+    const url = `sqlite://${join(temporaryFolder(), 'tq.db')}`
+
+    expect(await killWhileRunning({ brokerUrl: url, resultBackend: url, kills })).toBe(kills)
+  })
+
+  test.skipIf(!requireService('redis'))('on Redis', async () => {
+    const { url } = await startRedis()
+
+    expect(await killWhileRunning({ brokerUrl: url, resultBackend: url, kills })).toBe(kills)
   })
 })
 
-async function agree(url: string): Promise<void> {
-  const app = new Tq('canvases', { broker: url, backend: url })
+async function agree(where: string, brokerUrl: string, resultBackend: string, runs = 60): Promise<void> {
+  const app = new Tq('canvases', { brokerUrl, resultBackend, logger: silentLogger })
   onTestFinished(() => app.close())
   defineSteps(app)
   await app.startWorker({ hostname: 'w1@test' })
 
-  await fc.assert(
-    fc.asyncProperty(canvases, async (canvas) => {
-      expect(await given(app, canvas, (promise) => promise)).toEqual(evaluate(canvas, undefined))
-    }),
-    { numRuns: 60 },
-  )
+  await checkCanvases(where, runs, (canvas) => given(app, canvas))
 }

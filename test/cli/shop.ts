@@ -24,7 +24,7 @@ export function shop(env: Readonly<Record<string, string>> = {}, cwd = shopFolde
     spawn,
     worker: async (...args) => {
       const started = spawn(['worker', '-n', 'w1@test', ...args])
-      await started.waitForLine(/ at once$/) // the end of the banner, which follows `ready.`
+      await started.waitForLine(/ at once$/) // the end of the banner, which comes when it consumes
       return started
     },
   }

@@ -36,6 +36,9 @@ test('a mistyped flag is a usage error with a suggestion', async () => {
 test.each([
   [['worker', '-c', 'many'], 'expected a whole number'],
   [['worker', '-P', 'gevent'], 'Allowed choices are'],
+  [['worker', '-l', 'loud'], 'expected debug, info, warn, error or silent'],
+  [['worker', '--umask', '999'], 'expected --umask to be octal'],
+  [['worker', '--uid', 'no-such-user'], 'There is no user no-such-user'],
   [['call'], "missing required argument 'task'"],
   [['status', 'extra'], 'too many arguments'],
   [['call', 'math.add', '--eta', 'tomorrowish'], 'expected a time such as'],

@@ -1,8 +1,9 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import type { Message } from '../../runtime/src/core/message.ts'
+import { bareMessage } from '../../runtime/src/core/message.ts'
 import type { Outcome } from '../../runtime/src/core/outcome.ts'
+import type { Tq, TqOptions } from '../../runtime/src/index.ts'
 import { VirtualClock } from '../../runtime/src/core/virtual-clock.ts'
 import type { Pool, PoolRun, StateUpdate } from '../../runtime/src/pools/pool.ts'
 import { makePool, type MakePoolOptions, type PoolName } from '../../runtime/src/worker/make-pool.ts'
@@ -17,6 +18,7 @@ export interface PoolBench {
   /** `WARN text`, one per line that was logged. */
   readonly logged: readonly string[]
   readonly updates: readonly StateUpdate[]
+  readonly app: Tq
   /** Runs a task that was sent with these arguments. */
   run(task: string, ...args: readonly unknown[]): PoolRun
   /** Runs `t.hold` or another task that tells its start; resolves once it runs. */
@@ -29,6 +31,8 @@ export interface PoolBenchOptions
   extends Partial<Pick<MakePoolOptions, 'concurrency' | 'maxTasksPerChild' | 'maxMemoryPerChild' | 'onUpdate'>> {
   /** Where children load the app from, instead of the fixture. */
   readonly file?: string | undefined
+  /** Of the app. */
+  readonly settings?: TqOptions | undefined
   /** Not started yet. */
   readonly isCold?: boolean | undefined
   /** By several tests: whoever made it stops it. */
@@ -36,13 +40,13 @@ export interface PoolBenchOptions
 }
 
 export async function poolBench(name: PoolName, options: PoolBenchOptions = {}): Promise<PoolBench> {
-  const { file, isCold = false, isShared = false, concurrency = 1, ...more } = options
+  const { file, settings = {}, isCold = false, isShared = false, concurrency = 1, ...more } = options
   const clock = new VirtualClock()
   const logged: string[] = []
   const updates: StateUpdate[] = []
   const at = (level: string) => (text: string) => void logged.push(`${level} ${text}`)
   const logger = { debug: at('DEBUG'), info: at('INFO'), warn: at('WARN'), error: at('ERROR') }
-  const app = makeApp({ clock, logger })
+  const app = makeApp({ clock, logger, ...settings })
   if (file !== undefined) app.file = file
   const onUpdate = async (update: StateUpdate): Promise<void> => void updates.push(update)
   const pool = makePool({ app, hostname: 'w1@test', pool: name, concurrency, include: [], onUpdate, ...more })
@@ -56,9 +60,12 @@ export async function poolBench(name: PoolName, options: PoolBenchOptions = {}):
   const run = (task: string, ...args: readonly unknown[]): PoolRun => {
     const id = `id-${++sent}`
     const deliveryInfo = { queue: 'q', exchange: '', routingKey: 'q', priority: 0, redelivered: false, deliveries: 1 }
-    return pool.run({ message: messageOf(id, task, args), deliveryInfo, hostname: 'w1@test' })
+    const message = bareMessage({ id, task, args, origin: 'tests' })
+    const storing = { meta: { id, state: 'SUCCESS' }, ttlMs: 60_000, replyTo: '' }
+    return pool.run({ message, deliveryInfo, hostname: 'w1@test', storing })
   }
   return {
+    app,
     pool,
     clock,
     logged,
@@ -86,38 +93,6 @@ async function settled<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> 
     return isOver
   })
   return promise
-}
-
-function messageOf(id: string, task: string, args: readonly unknown[]): Message {
-  return {
-    id,
-    task,
-    args,
-    kwargs: {},
-    rootId: id,
-    parentId: undefined,
-    groupId: undefined,
-    groupIndex: undefined,
-    etaMs: undefined,
-    expiresMs: undefined,
-    retries: 0,
-    limits: { softSeconds: undefined, hardSeconds: undefined },
-    callbacks: [],
-    errbacks: [],
-    chain: [],
-    chord: undefined,
-    replyTo: '',
-    origin: 'tests',
-    ignoreResult: false,
-    shadow: undefined,
-    argsRepr: undefined,
-    kwargsRepr: undefined,
-    replacedTaskNesting: 0,
-    stamps: {},
-    stampedHeaders: [],
-    extraHeaders: {},
-    properties: { correlationId: id, priority: 0, deliveryMode: 2 },
-  }
 }
 
 /** What every pool does. */
@@ -164,6 +139,31 @@ export function describePool(name: PoolName): void {
         { kind: 'ignore' },
         { kind: 'reject', requeue: true, reason: 'not mine' },
       ])
+    })
+
+    test('what a task throws is told, whatever it is', async () => {
+      const { run } = shared
+
+      const frozen = await run('t.frozen').outcome
+      const thrown = []
+      for (const what of ['text', 'nothing', 'number', 'circle']) thrown.push(await run('t.thrown', what).outcome)
+
+      expect(frozen).toMatchObject({ failure: { stored: { type: 'RangeError', message: ['cold'] } } })
+      expect(thrown.map((outcome) => outcome.kind === 'failure' && outcome.failure.stored.message)).toEqual([
+        ['just so'],
+        ['undefined'],
+        ['10'],
+        ['<ref *1> { self: [Circular *1] }'],
+      ])
+    })
+
+    test('a message of ten megabytes is cut, and says how long it was', async () => {
+      const { run } = shared
+
+      const outcome = await run('t.huge').outcome
+
+      const [message] = (outcome.kind === 'failure' && outcome.failure.stored.message) || []
+      expect(String(message).slice(65_530)).toBe('xxxxxx… (10000000 characters)')
     })
 
     test('a task that is unknown, or called with other arguments, fails', async () => {

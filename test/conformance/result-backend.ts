@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import type { ResultBackend } from '../../runtime/src/backends/result-backend.ts'
+import type { TaskMeta } from '../../runtime/src/core/states.ts'
 import { describeChords } from './result-backend/chords.ts'
 import { describeStoring } from './result-backend/storing.ts'
 import { describeWatching } from './result-backend/watching.ts'
@@ -78,6 +79,7 @@ export function describeResultBackend(
       withPlans,
       withKeeping,
       connected,
+      told: (meta) => (keeps ? meta : sentOf(meta)),
       closeLater: (client) => void opened.push(client),
       state,
       watch,
@@ -89,4 +91,10 @@ export function describeResultBackend(
     describeGroups(suite)
     describeChords(suite)
   })
+}
+
+/** Source: celery/backends/rpc.py, RPCBackend._to_result: no time, and nothing of the call. */
+function sentOf({ id, state, result, error, traceback, children }: TaskMeta): TaskMeta {
+  const all = { id, state, result, error, traceback, children }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as typeof all
 }

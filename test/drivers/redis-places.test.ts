@@ -76,7 +76,15 @@ describe.skipIf(!requireService('redis'))('ways to a Redis server', () => {
       const files = makeCertificates()
       const port = await freePort()
       const { ca, cert, key } = files
-      await startRedis('--tls-port', String(port), ...['--tls-cert-file', cert], '--tls-key-file', key, '--tls-ca-cert-file', ca)
+      await startRedis(
+        '--tls-port',
+        String(port),
+        ...['--tls-cert-file', cert],
+        '--tls-key-file',
+        key,
+        '--tls-ca-cert-file',
+        ca,
+      )
       return { port, ...files }
     }
 
@@ -115,6 +123,15 @@ describe.skipIf(!requireService('redis'))('ways to a Redis server', () => {
 
       await expect(refused).rejects.toThrow(/no\/such\/ca\.pem/)
     })
+  })
+
+  test('connections are shown under the name that clientName gives them', async () => {
+    const { url } = await startRedis()
+    const named = connection(url, { clientName: 'shop-worker' })
+
+    const list = await named.call('CLIENT', 'LIST')
+
+    expect(list).toContain('name=shop-worker ')
   })
 
   test('a unix socket is used, in the database that the URL names', async () => {

@@ -6,6 +6,7 @@ import { systemClock as clock } from '../../runtime/src/core/clock.ts'
 import { ConnectionError, StoreError } from '../../runtime/src/core/errors.ts'
 import { silentLogger as logger } from '../../runtime/src/core/logger.ts'
 import { unsafeFileSystem } from '../../runtime/src/drivers/sqlite-file.ts'
+import { schemaVersion } from '../../runtime/src/drivers/sqlite-schema.ts'
 import { openSqliteStore } from '../../runtime/src/drivers/sqlite-store.ts'
 import type { ConnectionState, Delivery } from '../../runtime/src/transports/transport.ts'
 import { waitFor } from '../helpers/clock.ts'
@@ -67,13 +68,13 @@ describe('a SQLite file', () => {
   test('of a newer tq is refused and left as it is', async () => {
     await (await fixture.store()).close()
     const db = new DatabaseSync(fixture.path)
-    db.exec('pragma user_version=3')
+    db.exec(`pragma user_version=${schemaVersion + 1}`)
     db.close()
 
     const fault = await faultOf(fixture.store())
 
     expect(fault.reason).toBe('newer')
-    expect(fault.message).toMatch(/schema 3.*knows 1/)
+    expect(fault.message).toMatch(new RegExp(`schema ${schemaVersion + 1}.*knows ${schemaVersion}`))
   })
 
   test('of another program is refused and left as it is', async () => {

@@ -2,79 +2,34 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { systemClock } from '../../runtime/src/core/clock.ts'
 import { type Logger, silentLogger } from '../../runtime/src/core/logger.ts'
 import { AmqpConnection } from '../../runtime/src/drivers/amqp-connection.ts'
-import { Tq } from '../../runtime/src/index.ts'
 import { AmqpTransport } from '../../runtime/src/transports/amqp.ts'
 import { directQueue } from '../../runtime/src/transports/topology.ts'
 import type { ConnectionState, Delivery } from '../../runtime/src/transports/transport.ts'
 import { numbered, textOf, texts, toQueue } from '../helpers/messages.ts'
-import { type RunningProcess, spawnBin } from '../helpers/process.ts'
-import { makeProject, type Project } from '../helpers/project.ts'
 import { type RabbitmqServer, startRabbitmq } from '../helpers/rabbitmq.ts'
 import { type RedisServer, requireService, startRedis } from '../helpers/services.ts'
 import { waitFor } from '../helpers/wait.ts'
-
-/** Late acknowledgement; each run is a line on stdout and takes a moment, so that some always run. */
-const appFile = `import { setTimeout as pause } from 'node:timers/promises'
-import { Tq } from 'tq-runtime'
-export const app = new Tq('killed', { taskAcksLate: true })
-export const square = app.task('square', async (n) => {
-  console.log('run ' + n)
-  await pause(3)
-  return n * n
-})
-`
+import { onRabbitmq } from './fault-broker.ts'
+import { clientOf, Ledger } from './ledger.ts'
+import {
+  cutAtRandomBytes,
+  queueDeleted,
+  serverRestarted,
+  serverStopped,
+  workersKilled,
+  workerStopped,
+} from './scenarios.ts'
+import { inTheMiddle, openGate, runs, squareProject, startWorker } from './square-worker.ts'
 
 describe.skipIf(!requireService('rabbitmq') || !requireService('redis'))('RabbitMQ in trouble', () => {
   let server: RabbitmqServer
   let redis: RedisServer
   beforeAll(async () => {
     ;[server, redis] = await Promise.all([startRabbitmq(), startRedis()])
-  })
+  }, 300_000)
   afterAll(async () => {
     await Promise.all([server?.stop(), redis?.stop()])
   })
-
-  function worker(project: Project, name: string): RunningProcess {
-    const args = ['worker', '-A', project.path('app.js'), '-n', `${name}@kill`, '-c', '20', '-l', 'warn']
-    const env = { TQ_BROKER_URL: server.url, TQ_RESULT_BACKEND: redis.url }
-    return spawnBin('tq', args, { cwd: project.folder, env, cleanEnv: true })
-  }
-
-  /** Sends tasks, lets `trouble` happen in their middle, and sees each of them done and nothing left. */
-  async function survives(
-    total: number,
-    trouble: (first: RunningProcess, project: Project) => Promise<RunningProcess>,
-  ) {
-    const project = makeProject({ 'app.js': appFile })
-    const app = new Tq('client', { brokerUrl: server.url, resultBackend: redis.url })
-    const sent = await Promise.all(Array.from({ length: total }, (_, n) => app.sendTask<number>('square', [n])))
-    const backend = await app.connections.backend()
-    const done = async (): Promise<number> =>
-      (await backend.fetch(sent.map(({ id }) => id))).filter((meta) => meta?.state === 'SUCCESS').length
-    const first = worker(project, 'first')
-    await waitFor(() => runs(first).length >= total / 5, { what: 'the middle of the tasks', timeoutMs: 60_000 })
-
-    const last = await trouble(first, project)
-
-    expect(await done()).toBeLessThan(total)
-    await waitFor(async () => (await done()) === total, { what: 'all results', timeoutMs: 60_000 })
-    const metas = await backend.fetch(sent.map(({ id }) => id))
-    expect(metas.map((meta) => meta?.result)).toEqual(sent.map((_, n) => n * n))
-    const again = await app.sendTask<number>('square', [12])
-    expect(await again.get({ timeout: 90 })).toBe(144)
-    const transport = await app.connections.transport()
-    await waitFor(
-      async () => {
-        const { ready, held, parked } = await transport.queueInfo('celery')
-        return ready + held + parked === 0
-      },
-      { what: 'an empty queue' },
-    )
-    last.kill('SIGTERM')
-    expect((await last.exit).code).toBe(0)
-    await app.close()
-    return { first, last }
-  }
 
   async function connected(logger: Logger): Promise<AmqpTransport> {
     const connection = new AmqpConnection(server.url, { clock: systemClock, logger })
@@ -101,16 +56,57 @@ describe.skipIf(!requireService('rabbitmq') || !requireService('redis'))('Rabbit
     return delivery
   }
 
-  test('a worker killed in the middle of late-acknowledged tasks loses none', async () => {
-    const { first, last } = await survives(600, async (killed, project) => {
-      killed.kill('SIGKILL')
-      await killed.exit
-      return worker(project, 'second')
-    })
+  test('workers killed one after the other lose none', async () => {
+    await workersKilled(onRabbitmq(server, redis), { tasks: 600, kills: 2 })
+  }, 300_000)
 
-    const repeated = runs(last).filter((n) => runs(first).includes(n))
-    expect(repeated.length).toBeGreaterThan(0) // what it held in the middle of a run
-  }, 120_000)
+  test('a worker stopped for longer than its heartbeat gives way, and its late results change nothing', async () => {
+    await workerStopped(onRabbitmq(server, redis, '?heartbeat=1'), { tasks: 200 })
+  }, 300_000)
+
+  test('a queue deleted under the worker is gone with what it held, and serves what comes after', async () => {
+    await queueDeleted(onRabbitmq(server, redis), { tasks: 600 })
+  }, 300_000)
+
+  test('connections cut at random bytes lose nothing of what was sent and nothing of what was claimed', async () => {
+    await cutAtRandomBytes(onRabbitmq(server, redis), { tasks: 200, cuts: 8, meanBytes: 30_000, seed: 7 })
+  }, 300_000)
+
+  test('stopped for longer than its heartbeat it is waited for, and the worker goes on', async () => {
+    await serverStopped(onRabbitmq(server, redis, '?heartbeat=1'), server, { tasks: 500, ms: 4000 })
+  }, 300_000)
+
+  test('short of memory it takes no new tasks, and the worker empties its queue', async () => {
+    const broker = onRabbitmq(server, redis)
+    const project = squareProject()
+    const ledger = await Ledger.open(broker)
+    await ledger.sendOthers(3)
+    await ledger.send(500)
+    const worker = startWorker(project, broker, { holdFrom: 400 })
+    await inTheMiddle(worker, 100)
+
+    try {
+      server.evaluate('vm_memory_monitor:set_vm_memory_high_watermark(0)')
+      let taken = false
+      const sending = ledger.send(10, clientOf(broker)).then(() => {
+        taken = true
+      })
+      openGate(project)
+      await waitFor(async () => new Set(runs(worker)).size === 500 && (await broker.count()).held === 0, {
+        what: 'an empty queue',
+        timeoutMs: 60_000,
+      })
+
+      expect(taken).toBe(false)
+      server.evaluate('vm_memory_monitor:set_vm_memory_high_watermark(0.4)')
+      await sending
+    } finally {
+      server.evaluate('vm_memory_monitor:set_vm_memory_high_watermark(0.4)')
+    }
+
+    await ledger.allDone([worker])
+    await ledger.closed([worker])
+  }, 300_000)
 
   test('a broker that stops answering is given up, and taken again when it wakes', async () => {
     const deps = { clock: systemClock, logger: silentLogger }
@@ -155,17 +151,22 @@ describe.skipIf(!requireService('rabbitmq') || !requireService('redis'))('Rabbit
       const held = await first(arrived)
 
       const again = await first(arrived, 1)
+      server.evaluate(patient)
 
       expect(again.info.redelivered).toBe(true)
       expect(await held.ack()).toBe('lost')
-      expect(await again.ack()).toBe('ok')
+      // A channel that was opened before keeps its 100 ms, which a busy machine may need for the acknowledgement.
+      await waitFor(
+        async () => (await arrived.at(-1)?.ack()) === 'ok' && server.evaluate(queueLength('/', 'q')) === '0',
+        {
+          what: 'an empty queue',
+        },
+      )
       expect(logged.join()).toMatch(
         /delivery acknowledgement .* timed out.*1 held messages are delivered again.*consumer_timeout/,
       )
     } finally {
-      server.evaluate(
-        'application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000)',
-      )
+      server.evaluate(patient)
     }
   })
 
@@ -197,18 +198,14 @@ describe.skipIf(!requireService('rabbitmq') || !requireService('redis'))('Rabbit
   })
 
   // Last: a node that was started again ends with its test.
-  test('a broker killed and restarted under a worker loses no task, and leaves none stuck', async () => {
-    await survives(600, async (running) => {
-      await server.kill()
-      await server.restart()
-      return running
-    })
-  }, 120_000)
+  test('killed and restarted while tasks run, it loses none', async () => {
+    await serverRestarted(onRabbitmq(server, redis), server, { tasks: 500 })
+  }, 300_000)
 })
 
-function runs(program: RunningProcess): readonly number[] {
-  return [...program.stdout.matchAll(/^run (\d+)$/gm)].map(([, n]) => Number(n))
-}
+/** As RabbitMQ comes. */
+const patient =
+  'application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000)'
 
 function queueLength(vhostName: string, queue: string): string {
   return `element(2, rabbit_amqqueue:with(rabbit_misc:r(<<"${vhostName}">>, queue, <<"${queue}">>), fun(Q) -> [{messages, N}] = rabbit_amqqueue:info(Q, [messages]), {ok, N} end))`

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   closeSync,
   openSync,
@@ -20,12 +20,14 @@ import { StoreError } from '../../runtime/src/core/errors.ts'
 import { type Logger, silentLogger } from '../../runtime/src/core/logger.ts'
 import { VirtualClock } from '../../runtime/src/core/virtual-clock.ts'
 import { inspectFile } from '../../runtime/src/drivers/sqlite-care.ts'
+import { schemaVersion } from '../../runtime/src/drivers/sqlite-schema.ts'
 import { Tq } from '../../runtime/src/index.ts'
 import { SqliteTransport } from '../../runtime/src/transports/sqlite.ts'
 import type { Delivery } from '../../runtime/src/transports/transport.ts'
 import { SqliteFixture } from '../drivers/sqlite-fixture.ts'
 import { sqliteChild } from '../drivers/sqlite-child.ts'
 import { waitFor } from '../helpers/clock.ts'
+import { tell } from './tell.ts'
 import { numbered, success, texts, toQueue } from '../helpers/messages.ts'
 import { type RunningProcess, spawnNode, spawnProcess } from '../helpers/process.ts'
 
@@ -240,6 +242,8 @@ test('bells that are deleted in use are made anew, and a process that starts lat
 })
 
 describe('two versions on one file', () => {
+  const newer = schemaVersion + 1
+
   test('a table that a newer one adds and a column it adds disturb nobody, and it is told once', async () => {
     const errors: string[] = []
     const logger: Logger = { debug() {}, info() {}, warn() {}, error: (message) => void errors.push(message) }
@@ -248,25 +252,27 @@ describe('two versions on one file', () => {
     const taken: Delivery[] = []
     store.presence.setLease(900) // it beats three times within
     await transport.subscribe(['q'], { prefetch: 0 }, (deliveries) => taken.push(...deliveries))
-    alter('alter table message add column extra text; create table more(a); pragma user_version=2')
+    alter(`alter table message add column extra text; create table more(a); pragma user_version=${newer}`)
 
     await transport.publish([toQueue('q', 'one')])
 
     await waitFor(() => taken.length === 1 && errors.length > 0)
     expect(await taken[0]?.ack()).toBe('ok')
-    expect(errors).toEqual([expect.stringMatching(/changed by a newer tq \(schema 2, this process knows 1\).*Restart/)])
+    expect(errors).toEqual([
+      expect.stringMatching(new RegExp(`newer tq .schema ${newer}, this process knows ${schemaVersion}.*Restart`)),
+    ])
     await transport.close()
   })
 
   test('a column that a newer one renames is told as that, not as an error of SQL', async () => {
     const transport = await fixture.transport()
     await transport.publish([toQueue('q', 'one')])
-    alter('alter table message rename column prio to priority; pragma user_version=2')
+    alter(`alter table message rename column prio to priority; pragma user_version=${newer}`)
 
     const fault = await faultOf(transport.publish([toQueue('q', 'two')]))
 
     expect(fault.reason).toBe('newer')
-    expect(fault.message).toContain('schema 2')
+    expect(fault.message).toContain(`schema ${newer}`)
   })
 
   function alter(sql: string): void {
@@ -453,33 +459,43 @@ test('what a task gave while the file was locked is kept, tried again, and told 
   expect(settling()[0]).toMatch(/is locked by .*Trying again/)
 })
 
-// A file system of its own needs a mount, which not every machine lets a test have.
-const canMount = (() => {
-  try {
-    execFileSync('unshare', ['-Urm', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
+/**
+ * A disk that takes no more: a small file system of its own where the machine lets a test mount one, else a limit to the size of
+ * files, which the kernel refuses to exceed in the same place.
+ */
+function smallDisk(folder: string): { start(): RunningProcess; makeRoom(child: RunningProcess): void; said: object } {
+  const script = fileURLToPath(new URL('children/full-disk.ts', import.meta.url))
+  const node = [process.execPath, '--conditions=@tq/source', script]
+  const mounted = ['-Urm', 'sh', '-c', `mount -t tmpfs -o size=6m tmpfs /mnt && exec "$0" "$@"`]
+  const canMount =
+    spawnSync('unshare', ['-Urm', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' }).status === 0
+  if (canMount)
+    return {
+      start: () => spawnProcess('unshare', [...mounted, ...node, '/mnt/tq.db', '/mnt/ballast']),
+      makeRoom: (child) => child.write('go\n'),
+      said: { reason: 'full', message: expect.stringContaining('The disk of /mnt/tq.db is full') },
+    }
+  tell('No file system can be mounted here: the size of files is limited instead.')
+  const path = join(folder, 'small.db')
+  return {
+    start: () => spawnProcess('sh', ['-c', 'ulimit -S -f 8000; exec "$0" "$@"', ...node, path]),
+    makeRoom: (child) => {
+      execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited:unlimited'])
+      child.write('go\n')
+    },
+    said: { reason: 'failed', message: expect.stringMatching(/writing .*small\.db failed .*Check the disk/) },
   }
-})()
+}
 
-test.skipIf(!canMount)(
-  'a disk that fills up refuses what is sent, loses nothing, and works again with space',
-  async () => {
-    const script = fileURLToPath(new URL('children/full-disk.ts', import.meta.url))
-    const inside = `mount -t tmpfs -o size=6m tmpfs /mnt && exec "$0" --conditions=@tq/source "$@"`
+test('a disk that takes no more refuses what is sent, loses nothing, and works again with space', async () => {
+  const { start, makeRoom, said } = smallDisk(fixture.folder)
+  const child = start()
+  await child.waitForLine('full', 60_000)
 
-    const child = spawnProcess('unshare', ['-Urm', 'sh', '-c', inside, process.execPath, script, '/mnt/tq.db'])
-    const { code } = await child.exit
+  makeRoom(child)
+  const { code } = await child.exit
 
-    expect({ code, stderr: child.stderr }).toEqual({ code: 0, stderr: '' })
-    const facts: unknown = JSON.parse(child.stdout)
-    expect(facts).toEqual({
-      reason: 'full',
-      message: expect.stringContaining('The disk of /mnt/tq.db is full'),
-      missing: 0,
-      after: 'ok',
-      problems: [],
-    })
-  },
-)
+  expect({ code, stderr: child.stderr }).toEqual({ code: 0, stderr: '' })
+  const facts: unknown = JSON.parse(child.stdout.slice('full\n'.length))
+  expect(facts).toEqual({ ...said, missing: 0, after: 'ok', problems: [] })
+}, 120_000)

@@ -9,6 +9,8 @@ import { type RedisServer, requireService, startRedis } from './services.ts'
 
 /** One broker of a test's own. */
 export interface TestBroker {
+  /** Broker, results and a silent logger, for apps that are made elsewhere: their tests close them. */
+  readonly options: TqOptions
   /** An app on it, closed when the test ends; every call gives another one. */
   app(options?: TqOptions): Tq
 }
@@ -57,9 +59,11 @@ export function describeBrokers(
 }
 
 function brokerOf(own: TqOptions): TestBroker {
+  const common: TqOptions = { logger: silentLogger, ...own }
   return {
+    options: common,
     app: (options = {}) => {
-      const app = new Tq('tests', { logger: silentLogger, ...own, ...options })
+      const app = new Tq('tests', { ...common, ...options })
       onTestFinished(() => app.close())
       return app
     },

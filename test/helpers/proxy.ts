@@ -19,6 +19,8 @@ export interface Proxy {
   heal(): void
   /** Connections stand and new ones are accepted, but nothing gets through in either direction. */
   swallow(): void
+  /** Bytes that did not get through since `swallow`. */
+  readonly swallowedBytes: number
   /** Ends the connections that are open. */
   cut(): void
 }
@@ -30,6 +32,7 @@ export async function startProxy(target: number): Promise<Proxy> {
   let isDeaf = false
   let forbidden: string | undefined
   let swallowed = 0
+  let swallowedBytes = 0
   let draw: (() => number) | undefined
 
   const server = createServer((client) => {
@@ -48,7 +51,10 @@ export async function startProxy(target: number): Promise<Proxy> {
       })
     }
     const forward = (to: Socket) => (bytes: Buffer) => {
-      if (isDeaf) return
+      if (isDeaf) {
+        swallowedBytes += bytes.length
+        return
+      }
       if (draw && left === Number.POSITIVE_INFINITY) left = draw()
       if (!draw || bytes.length < left) {
         left -= draw ? bytes.length : 0
@@ -102,6 +108,10 @@ export async function startProxy(target: number): Promise<Proxy> {
     },
     swallow: () => {
       isDeaf = true
+      swallowedBytes = 0
+    },
+    get swallowedBytes() {
+      return swallowedBytes
     },
     cut,
   }

@@ -38,6 +38,8 @@ export interface PythonClient {
   applySignature(signature: unknown, options?: Readonly<Record<string, unknown>>): Promise<unknown>
   /** Waits up to `timeout` seconds (10) for the end of a task. A failed task is a result, not an error. */
   result(taskId: string, timeout?: number): Promise<PythonResult>
+  /** As `result`, as it is now; `PENDING` where nothing is stored. */
+  outcome(taskId: string): Promise<PythonResult>
   /** The stored result document as it is now. */
   meta(taskId: string): Promise<Readonly<Record<string, unknown>>>
   /** `inspect('ping' | 'stats' | 'active' | …)`: the answers by worker. */
@@ -119,6 +121,10 @@ class Client implements PythonClient {
 
   async result(taskId: string, timeout = 10): Promise<PythonResult> {
     return (await this.#ask('result', { task_id: taskId, timeout }, timeout)) as PythonResult
+  }
+
+  async outcome(taskId: string): Promise<PythonResult> {
+    return (await this.#ask('outcome', { task_id: taskId })) as PythonResult
   }
 
   async meta(taskId: string): Promise<Readonly<Record<string, unknown>>> {

@@ -58,7 +58,7 @@ export async function startRabbitmq(): Promise<RabbitmqServer> {
   const epmd = spawnProcess(command, args, { env })
   const start = async (): Promise<RunningProcess> => {
     const started = spawnProcess(plan.server, [], { cwd: folder, env, mayLeaveChildren: true })
-    await started.waitForLine(plan.ready, 60_000)
+    await started.waitForLine(plan.ready, 240_000) // a machine that does much else takes minutes
     return started
   }
   let server = await start()

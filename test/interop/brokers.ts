@@ -13,10 +13,13 @@ export interface InteropBroker {
 }
 
 /** The suite once on each broker, or skipped where `TQ_SKIP` leaves out what it needs. */
-export function describeOnBrokers(title: string, suite: (start: () => Promise<InteropBroker>) => void): void {
+export function describeOnBrokers(
+  title: string,
+  suite: (start: () => Promise<InteropBroker>, transport: 'redis' | 'amqp') => void,
+): void {
   const hasPython = requireService('celery') && requireService('redis')
-  describe.skipIf(!hasPython)(`${title} over Redis`, () => suite(onRedis))
-  describe.skipIf(!hasPython || !requireService('rabbitmq'))(`${title} over RabbitMQ`, () => suite(onRabbitmq))
+  describe.skipIf(!hasPython)(`${title} over Redis`, () => suite(onRedis, 'redis'))
+  describe.skipIf(!hasPython || !requireService('rabbitmq'))(`${title} over RabbitMQ`, () => suite(onRabbitmq, 'amqp'))
 }
 
 async function onRedis(): Promise<InteropBroker> {

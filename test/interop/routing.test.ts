@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { currentTask, silentLogger, Tq, type TqOptions } from '../../runtime/src/index.ts'
+import { currentTask, silentLogger, Tq, type TqOptions, workerQueue } from '../../runtime/src/index.ts'
 import { debianPython } from '../helpers/install.ts'
 import { type RunningProcess, spawnProcess } from '../helpers/process.ts'
 import { type PythonClient, pythonClient } from '../helpers/python.ts'
@@ -48,7 +48,7 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('routing 
     return app
   }
 
-  async function pythonWorker(nodename: string, queues: string): Promise<RunningProcess> {
+  async function pythonWorker(nodename: string, queues: string, config: object = {}): Promise<RunningProcess> {
     const celery = [
       '-m',
       'celery',
@@ -66,7 +66,7 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('routing 
     ]
     const worker = spawnProcess(debianPython, [...celery, '--without-mingle', '--without-gossip'], {
       cwd: pythonFolder,
-      env: pythonEnv({ TQ_BROKER_URL: redis.url }),
+      env: pythonEnv({ TQ_BROKER_URL: redis.url, TQ_CONFIG: JSON.stringify(config) }),
       cleanEnv: true,
     })
     await worker.waitForLine(`${nodename} ready.`, 30_000)
@@ -215,13 +215,23 @@ describe.skipIf(!requireService('celery') || !requireService('redis'))('routing 
     })
   })
 
+  test('tq reaches one Python worker by its own queue', async () => {
+    const worker = await pythonWorker('direct@interop', 'py.feeds', { worker_direct: true })
+
+    const result = await tq().sendTask('note', ['you'], {}, { queue: workerQueue('direct@interop') })
+
+    await result.get({ timeout: 90, propagate: false })
+    expect(await notes('direct@interop')).toEqual(['you /direct@interop.dq2'])
+    await worker.stop()
+  })
+
   test('Python reaches one tq worker by its own queue, and tells it to consume another', async () => {
     const app = tq({ workerDirect: true })
     app.task('who', () => currentTask().request.hostname)
     await app.startWorker({ hostname: 't6@interop', queues: ['tq.feeds'] })
     await client.workerAnswers('t6@interop')
 
-    const direct = await client.sendTask('who', [], { queue: 't6@interop.dq2' })
+    const direct = await client.sendTask('who', [], { queue: workerQueue('t6@interop') })
     const answer = await client.control('add_consumer', { queue: 'extra' }, { destination: ['t6@interop'] })
     const added = await client.sendTask('who', [], { queue: 'extra' })
 

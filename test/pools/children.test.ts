@@ -1,11 +1,16 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { describe, expect, test, vi } from 'vitest'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { poolBench } from '../conformance/pool.ts'
 import { waitFor } from '../helpers/clock.ts'
-import { makeProject } from '../helpers/project.ts'
+import { makeProject, temporaryFolder } from '../helpers/project.ts'
 
 // Children start in their own time, several of them in one test.
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 120_000 })
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+})
 
 for (const name of ['threads', 'prefork'] as const) {
   describe(`children of the pool ${name}`, () => {
@@ -24,6 +29,80 @@ for (const name of ['threads', 'prefork'] as const) {
       })
       expect(next).toEqual({ kind: 'success', value: 3 })
       expect(pool.busy).toBe(0)
+    })
+
+    test('a task that calls process.exit(0) is lost, too', async () => {
+      const { run } = await poolBench(name)
+
+      expect(await run('t.exit', 0).outcome).toMatchObject({
+        kind: 'workerLost',
+        failure: { stored: { message: ['Worker exited prematurely: exit code 0.'] } },
+      })
+    })
+
+    test('a child stores a value of more than a megabyte by itself, others it hands over', async () => {
+      const settings = { broker: `sqlite://${join(temporaryFolder(), 'tq.db')}`, backend: undefined }
+      const { run, app } = await poolBench(name, { settings })
+
+      const small = await run('t.large', 2).outcome
+      const large = await run('t.large', 100_000).outcome
+
+      const stored = await (await app.connections.backend()).fetch(['id-1', 'id-2'])
+      expect(small).toEqual({ kind: 'success', value: ['row 0', 'row 1'] })
+      expect(large).toMatchObject({
+        kind: 'success',
+        value: null,
+        stored: { repr: expect.stringMatching(/^\['row 0', .*\.\.\.$/) as string },
+      })
+      expect(stored).toMatchObject([undefined, { id: 'id-2', state: 'SUCCESS', result: { length: 100_000 } }])
+    })
+
+    test('a rejection after the end of its task harms nobody', async () => {
+      const { run, pool } = await poolBench(name)
+      const file = join(temporaryFolder(), 'go')
+      const { pids } = pool
+
+      const ended = await run('t.later', file).outcome
+      writeFileSync(file, '')
+      await waitFor(() => existsSync(`${file}.heard`))
+      const next = await run('t.add', 1, 2).outcome
+
+      expect([ended, next]).toEqual([
+        { kind: 'success', value: 'ended' },
+        { kind: 'success', value: 3 },
+      ])
+      expect(pool.pids).toEqual(pids)
+    })
+
+    test('a child that is not ready in time is killed, reported and tried again later', async () => {
+      const project = makeProject({
+        'app.ts': `
+          import { existsSync, writeFileSync } from 'node:fs'
+          import { Tq } from 'tq-runtime'
+          const hangs = !existsSync(new URL('loose', import.meta.url))
+          writeFileSync(new URL('began', import.meta.url), '')
+          if (hangs) await new Promise(() => setInterval(() => {}, 1000))
+          export const app = new Tq('pools', { broker: 'memory://' })
+          app.task('t.where', () => 'here')
+        `,
+      })
+      const { pool, clock, run } = await poolBench(name, {
+        file: project.path('app.ts'),
+        settings: { workerProcAliveTimeout: 7 },
+        isCold: true,
+      })
+
+      const starting = pool.start()
+      await waitFor(() => existsSync(project.path('began')))
+      project.write('loose', '')
+      await clock.advance(7000)
+
+      await expect(starting).rejects.toMatchObject({
+        code: 'TQ_LOAD',
+        message: expect.stringContaining('could not start (it was not ready within 7 s)') as string,
+      })
+      await clock.advance(1000)
+      expect(await run('t.where').outcome).toEqual({ kind: 'success', value: 'here' })
     })
 
     test('a task that never yields is ended at its hard limit', async () => {
@@ -128,7 +207,7 @@ for (const name of ['threads', 'prefork'] as const) {
         `,
       })
       const starts = (): number => readFileSync(project.path('starts'), 'utf8').length
-      const { run, logged, clock } = await poolBench(name, { file: project.path('app.ts') })
+      const { run, pool, logged, clock } = await poolBench(name, { file: project.path('app.ts') })
       writeFileSync(project.path('broken'), '')
 
       await run('t.exit').outcome
@@ -136,7 +215,7 @@ for (const name of ['threads', 'prefork'] as const) {
       await clock.advance(999)
       const early = starts()
       await clock.advance(1)
-      await waitFor(() => starts() === 3 && clock.pending === 1)
+      await waitFor(() => starts() === 3 && pool.pids.length === 0)
       rmSync(project.path('broken'))
       await clock.advance(1999)
       const stillEarly = starts()
@@ -163,6 +242,18 @@ describe('processes of the pool prefork', () => {
     })
     expect(await run('t.add', 1, 2).outcome).toEqual({ kind: 'success', value: 3 })
     expect(pool.pids).not.toContain(before)
+  })
+
+  test('a child that runs out of memory is lost, and says so', async () => {
+    vi.stubEnv('NODE_OPTIONS', '--max-old-space-size=40')
+    const { run } = await poolBench('prefork')
+
+    const lost = await run('t.hoard').outcome
+
+    expect(lost).toMatchObject({
+      kind: 'workerLost',
+      failure: { stored: { message: ['Worker exited prematurely: signal SIGABRT, out of memory.'] } },
+    })
   })
 
   test('a child that ignores SIGTERM is killed after five seconds', async () => {

@@ -16,7 +16,7 @@ import { randomId } from '../../runtime/src/core/id.ts'
 import type { TaskMeta } from '../../runtime/src/core/states.ts'
 import type { WorkerEvent } from '../../runtime/src/events/event.ts'
 import { subscribeEvents } from '../../runtime/src/events/receiver.ts'
-import type { AnyTask, Clock } from '../../runtime/src/index.ts'
+import { type AnyTask, AsyncResult, type Clock } from '../../runtime/src/index.ts'
 import { passUntil, VirtualClock } from '../../runtime/src/testing.ts'
 import { app } from '../examples/shop/src/app.ts'
 import * as images from '../examples/shop/src/tasks/images.ts'
@@ -146,7 +146,7 @@ async function traces(task: AnyTask, args: readonly unknown[], { eager }: { read
   await pass(app.sendTask(task.taskName, args, {}, { taskId: id }))
   await pass(watching)
   for (const child of await app.result(id).children()) {
-    if ('whenReady' in child) await pass(child.whenReady((meta) => metas.push(meta)))
+    if (child instanceof AsyncResult) await pass(child.whenReady((meta) => metas.push(meta)))
   }
   await clock.advance(0)
   app.eager = false

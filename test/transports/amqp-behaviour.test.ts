@@ -11,6 +11,7 @@ import { delayEntry, delayKey, delayQueues } from '../../runtime/src/wire/amqp-l
 import { decodeTask } from '../../runtime/src/wire/task-protocol.ts'
 import { waitFor } from '../helpers/clock.ts'
 import { numbered, rawMessage, textOf, texts, toQueue } from '../helpers/messages.ts'
+import { startProxy } from '../helpers/proxy.ts'
 import { type RabbitmqNode, type RabbitmqVhost, sharedRabbitmq } from '../helpers/rabbitmq.ts'
 import { requireService } from '../helpers/services.ts'
 import { amqpRecordings } from '../wire/recordings.ts'
@@ -300,7 +301,6 @@ describe.skipIf(!requireService('rabbitmq'))('the RabbitMQ transport', () => {
       const dueMs = systemClock.now() + 1300
 
       await transport.publish([toQueue('q', 'later', { dueMs })])
-      expect((await transport.queueInfo('q')).parked).toBe(1)
 
       const delivery = await first(arrived)
       expect(systemClock.now()).toBeGreaterThanOrEqual(dueMs)
@@ -356,13 +356,17 @@ describe.skipIf(!requireService('rabbitmq'))('the RabbitMQ transport', () => {
       const all: Queue = { ...directQueue('q'), exchange: { name: 't', type: 'topic' }, routingKey: '#' }
       const transport = await connected([all])
       const arrived = await consumed(transport)
-      const dueMs = systemClock.now() + 2200
+      const dueMs = systemClock.now() + 1700
+      const toAll = (text: string, due: number): Promise<void> =>
+        transport.publish([{ exchange: 't', routingKey: 'any', message: rawMessage(text), dueMs: due }])
 
-      await transport.publish([{ exchange: 't', routingKey: 'any', message: rawMessage('later'), dueMs }])
-      await waitFor(async () => (await transport.queueInfo('q')).parked === 1)
+      await toAll('much later', systemClock.now() + 3_600_000)
+      await toAll('soon', dueMs)
 
-      await first(arrived)
+      expect(textOf(await first(arrived))).toBe('soon')
       expect(systemClock.now()).toBeGreaterThanOrEqual(dueMs)
+      await waitFor(async () => (await transport.queueInfo('q')).parked === 1)
+      expect(texts(await transport.peek('q', { limit: 9, state: 'parked' }))).toEqual(['much later'])
     })
 
     test('delay queues of another type are taken as they are', async () => {
@@ -442,6 +446,23 @@ describe.skipIf(!requireService('rabbitmq'))('the RabbitMQ transport', () => {
 
       await waitFor(() => settled.size === count)
       await waitFor(async () => (await foreign.checkQueue('q')).messageCount === 0)
+    })
+
+    test.each([
+      ['closing', (transport: AmqpTransport) => transport.close()],
+      ['a question', (transport: AmqpTransport) => transport.queueInfo('q').catch(String)],
+    ])('%s ends though the connection breaks in its middle', async (_, work) => {
+      const proxy = await startProxy(server.port)
+      const over = connection(vhost.url.replace(`:${server.port}/`, `:${proxy.port}/`))
+      const transport = await connected(undefined, { over })
+      await consumed(transport)
+
+      proxy.swallow()
+      const done = work(transport)
+      await waitFor(() => proxy.swallowedBytes > 0)
+      proxy.cut()
+
+      await done
     })
 
     test('a queue that is deleted under its consumer is made and consumed again', async () => {

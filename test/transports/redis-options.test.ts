@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { systemClock } from '../../runtime/src/core/clock.ts'
+import { type Clock, systemClock } from '../../runtime/src/core/clock.ts'
 import { silentLogger } from '../../runtime/src/core/logger.ts'
 import { RedisConnection } from '../../runtime/src/drivers/redis-connection.ts'
 import { RedisTransport, type RedisTransportDeps } from '../../runtime/src/transports/redis.ts'
@@ -49,6 +49,28 @@ describe.skipIf(!requireService('redis'))('options of the transport over Redis',
       expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
       return stdout.trim()
     }
+
+    test('what is held lies under the keys that are named', async () => {
+      const names = { unackedKey: 'held', unackedIndexKey: 'held_index', unackedMutexKey: 'held_mutex' }
+      const options = `{'unacked_key': 'held', 'unacked_index_key': 'held_index', 'unacked_mutex_key': 'held_mutex'}`
+      const transport = await connected(names)
+      await transport.publish([toQueue('a', '"mine"'), toQueue('b', '"theirs"')])
+      const [held] = await received(transport, 1)
+
+      // Python holds one as well, looks at both and lets its own go.
+      const seen = python(
+        options,
+        `m = ch.basic_get('b')
+r = kombu.Connection('${server.url}').default_channel.client
+print(r.hlen('held'), r.zcard('held_index'), r.exists('unacked'), r.exists('unacked_index'))
+ch.basic_ack(m.delivery_tag)
+print(r.hlen('held'))`,
+      )
+
+      expect(seen).toBe('2 2 0 0\n1')
+      expect(await held?.ack()).toBe('ok')
+      expect(await foreign().call('HLEN', 'held')).toBe(0)
+    })
 
     test('separator, priority steps and key prefix lead to the same lists', async () => {
       const transport = await connected({ separator: ':', prioritySteps: [0, 5, 8], globalKeyprefix: 'shop.' })
@@ -142,6 +164,18 @@ kombu.Producer(ch).publish('zero', routing_key='a', priority=0)`,
 
       expect(texts(arrived).toSorted()).toEqual(numbered(7))
       expect(arrived.every(({ info }) => info.redelivered)).toBe(true)
+    })
+
+    test('does not wait for ever for a mutex that a dead consumer has left', async () => {
+      await abandoned(2)
+      await foreign().call('SET', 'unacked_mutex', 'of the dead', 'PX', 300_000)
+      // Waiting takes a hundredth of its time.
+      const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() * 100 }
+
+      const arrived = await received(await connected({ clock }), 2)
+
+      expect(texts(arrived).toSorted()).toEqual(numbered(2))
+      expect(await foreign().call('GET', 'unacked_mutex')).toBe('of the dead')
     })
 
     test('is left to the consumer that has the mutex', async () => {

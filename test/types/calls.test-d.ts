@@ -91,7 +91,7 @@ export const c5 = add.applyAsync([2, 2], { countDown: 1 })
 // @ts-expect-error wrong type of a call option
 export const c6 = add.applyAsync([2, 2], { eta: 'tomorrow' })
 // @ts-expect-error self is not given by the caller
-export const c7 = bound.delay(new BoundTask(undefined as never), 'http://x')
+export const c7 = bound.delay(new BoundTask(undefined), 'http://x')
 // @ts-expect-error a direct call is checked too
 export const c8 = add(2, '2')
 // @ts-expect-error the result of add is a number

@@ -82,7 +82,8 @@ describe('a signature as a dict', () => {
       timeLimit: 10,
       softTimeLimit: 9,
       ignoreResult: true,
-      extra: { stamped_headers: ['a'], a: 1, producer: null },
+      stamps: { a: 1 },
+      extra: { producer: null },
     }
 
     const dict = signatureToDict(task('t', options))

@@ -47,7 +47,8 @@ describe('a result document', () => {
       worker: 'w@host',
       retries: 1,
       queue: 'celery',
-      extra: { stamped_headers: ['tenant'], tenant: 'a' },
+      stamps: { tenant: 'a' },
+      extra: { odd: 1 },
     }
 
     expect(dictToMeta(decodeJson(encodeJson(metaToDict(meta))))).toEqual(meta)

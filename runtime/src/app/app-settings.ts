@@ -23,6 +23,8 @@ interface Layer {
   readonly input: SettingsInput
 }
 
+const defaultsOrigin = 'addDefaults()'
+
 /** Environment variables that win over a setting. */
 const environment: Readonly<Partial<Record<SettingName, string>>> = {
   brokerUrl: 'TQ_BROKER_URL',
@@ -31,14 +33,14 @@ const environment: Readonly<Partial<Record<SettingName, string>>> = {
 
 /** The settings of one app, in layers: later ones win. */
 export class AppSettings {
-  readonly #layers: Layer[] = []
+  #layers: readonly Layer[]
   #settings: Settings
   #router: Router
   #zone: TimeZone
 
   /** Throws SettingError. */
   constructor(input: SettingsInput) {
-    this.#layers.push({ origin: 'options of new Tq', input })
+    this.#layers = [{ origin: 'options of new Tq', input }]
     this.#settings = resolveSettings(input)
     // A route or queue that makes no sense fails here, not at the first call.
     this.#router = new Router(this.#settings)
@@ -59,12 +61,22 @@ export class AppSettings {
 
   /** Lays settings over the others. Throws SettingError and then changes nothing. */
   add(input: SettingsInput, origin: string): void {
-    const layers = [...this.#layers, { origin, input }]
+    this.#use([...this.#layers, { origin, input }])
+  }
+
+  /** Lays settings under all that were said otherwise, over earlier ones of this kind. Throws SettingError and then changes nothing. */
+  addDefaults(input: SettingsInput): void {
+    const defaults = this.#layers.filter(({ origin }) => origin === defaultsOrigin)
+    const others = this.#layers.slice(defaults.length)
+    this.#use([...defaults, { origin: defaultsOrigin, input }, ...others])
+  }
+
+  #use(layers: readonly Layer[]): void {
     const settings = resolveSettings(...layers.map((layer) => layer.input))
     this.#router = new Router(settings)
     this.#settings = settings
     this.#zone = zoneOf(settings)
-    this.#layers.push({ origin, input })
+    this.#layers = layers
   }
 
   /** Every setting, its value and where it comes from. */

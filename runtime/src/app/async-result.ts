@@ -1,10 +1,12 @@
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
-import { JoinInTaskError, TaskFailedError, TaskRevokedError } from '../core/errors.ts'
-import { isReady, type ResultRef, type TaskMeta } from '../core/states.ts'
+import { ChannelError, ChordError, JoinInTaskError, TaskFailedError, TaskRevokedError } from '../core/errors.ts'
+import type { Stamps } from '../core/stamps.ts'
+import { abortedState, isReady, type ResultRef, type TaskMeta } from '../core/states.ts'
 import { currentContext } from './context.ts'
 import type { AnyResult } from './group-result.ts'
-import { collected, graphOf, type ResultGraph } from './result-graph.ts'
+import { type CollectOptions, collected, dependencies, type Dependency, leafOf } from './result-tree.ts'
+import { graphOf, type ResultGraph } from './result-graph.ts'
 import { closedWhileWaiting, watching } from './waiting.ts'
 
 /** Marks a result across two copies of the package. */
@@ -15,6 +17,7 @@ export interface ResultSource {
   readonly clock: Clock
   backend(): Promise<ResultBackend>
   revoke(id: string, options: RevokeOptions): Promise<void>
+  revokeByStampedHeaders(headers: Stamps, options: RevokeOptions): Promise<void>
   /** Seconds; how long saved groups are kept. */
   readonly resultExpires: number
   /** The handle on what a reference names. */
@@ -66,7 +69,7 @@ export class AsyncResult<R> {
   }
 
   /**
-   * Waits for the value. Rejects with TaskFailedError (the task failed), TaskRevokedError, TimeoutError, the signal's reason, or
+   * Waits for the value. Rejects with TaskFailedError (the task failed), ChordError (a part of its header did), TaskRevokedError, TimeoutError, the signal's reason, or
    * JoinInTaskError inside a task. Waiting without `timeout` is for ever.
    */
   async get(options: GetOptions = {}): Promise<R> {
@@ -88,6 +91,11 @@ export class AsyncResult<R> {
   /** PENDING means that nothing is stored: the task waits, runs untracked, or was never sent. */
   async state(): Promise<string> {
     return (await this.meta())?.state ?? 'PENDING'
+  }
+
+  /** Something is stored of it. Source: celery/result.py, AsyncResult.exists. */
+  async exists(): Promise<boolean> {
+    return (await this.meta()) !== undefined
   }
 
   async ready(): Promise<boolean> {
@@ -125,8 +133,21 @@ export class AsyncResult<R> {
   }
 
   /** This result and all that came of it, each with its value, breadth first: waits for each of them. */
-  collect(): AsyncGenerator<readonly [result: AnyResult, value: unknown]> {
-    return collected(this)
+  collect(options: CollectOptions = {}): AsyncGenerator<readonly [result: AnyResult, value: unknown]> {
+    return collected(this, options)
+  }
+
+  /**
+   * As `collect`, without waiting and without values: each result with the one that it came of. Throws IncompleteStreamError at one
+   * that is not ready, unless `intermediate`. Source: celery/result.py, AsyncResult.iterdeps.
+   */
+  iterdeps(options: { readonly intermediate?: boolean | undefined } = {}): AsyncGenerator<Dependency> {
+    return dependencies(this, options)
+  }
+
+  /** The value of the last result that came of this one: waits for all of them. Source: celery/result.py, AsyncResult.get_leaf. */
+  getLeaf(options: GetOptions = {}): Promise<unknown> {
+    return leafOf(this, options)
   }
 
   /** How it hangs together with others, as data; `graphToDot` and `graphToMermaid` draw it. */
@@ -148,6 +169,36 @@ export class AsyncResult<R> {
   /** Tells the workers not to run it; with `terminate` also to end it if it runs. */
   revoke(options: RevokeOptions = {}): Promise<void> {
     return this.#source.revoke(this.id, options)
+  }
+
+  /** As `revoke`, for every call that has one of these stamps. */
+  revokeByStampedHeaders(headers: Stamps, options: RevokeOptions = {}): Promise<void> {
+    return this.#source.revokeByStampedHeaders(headers, options)
+  }
+
+  /**
+   * Asks the task to end, through the result backend: its `self.signal` aborts where it is `abortable`, and its `isAborted()` is true; what it
+   * makes of that is its own business. False when it had ended already. Rejects with ChannelError where the backend keeps no states.
+   * Source: celery/contrib/abortable.py, AbortableAsyncResult.abort.
+   */
+  async abort(): Promise<boolean> {
+    const backend = await this.#source.backend()
+    if (backend.keepsStates === false) {
+      throw new ChannelError(
+        `Task ${this.id} cannot be aborted: the result backend '${backend.name}' keeps no states that its worker could read. Set resultBackend to redis, sqlite or memory, or end it with revoke({ terminate: true }).`,
+      )
+    }
+    const [meta] = await backend.fetch([this.id])
+    if (meta && isReady(meta.state)) return false
+    await backend.store([{ id: this.id, state: abortedState, result: null }], {
+      ttlMs: this.#source.resultExpires * 1000,
+    })
+    return true
+  }
+
+  /** Whether it was asked to end and has not ended yet. */
+  async isAborted(): Promise<boolean> {
+    return (await this.state()) === abortedState
   }
 
   /** Printed as its id: the state is on a server. */
@@ -173,5 +224,7 @@ export function errorOf(meta: TaskMeta): Error | undefined {
   }
   if (meta.state !== 'FAILURE') return undefined
   const stored = meta.error ?? { type: 'Error', module: 'builtins', message: ['unknown error'] }
-  return new TaskFailedError(meta.id, stored, meta.traceback)
+  return stored.type === 'ChordError'
+    ? new ChordError(meta.id, stored, meta.traceback)
+    : new TaskFailedError(meta.id, stored, meta.traceback)
 }

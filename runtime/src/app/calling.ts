@@ -1,26 +1,35 @@
 import type { ResultBackend } from '../backends/result-backend.ts'
+import type { KeyStore } from '../transports/key-store.ts'
 import { ChannelError } from '../core/errors.ts'
-import { taskId } from '../core/id.ts'
+import { relatedIds, taskId } from '../core/id.ts'
 import type { Message } from '../core/message.ts'
 import { type SignatureData, withOptions } from '../core/signature.ts'
 import type { ResultRef } from '../core/states.ts'
+import { applyCanvas } from './apply-canvas.ts'
 import { AsyncResult, type ResultSource, type RevokeOptions } from './async-result.ts'
+import { withBodyOptions } from './body-options.ts'
 import type { Signature } from './canvas.ts'
 import { currentContext } from './context.ts'
-import { type Plan, planOf } from './freeze.ts'
+import { EagerResult } from './eager-result.ts'
+import { type FreezeOptions, frozen, type Plan, planOf } from './freeze.ts'
 import { resultOf } from './group-result.ts'
 import { builtIn } from './mapping.ts'
 import { chainSignature, endsInGroup, endsOf, normalise } from './normal-form.ts'
 import { publish, type PublishOptions } from './publish.ts'
 import { type Call, type CallOptions, callOf, dataOf, emitSent, type Prepared, prepare } from './send.ts'
+import { stamped } from './stamping.ts'
 import type { AnyTask } from './task.ts'
+import { outlineOf } from './workflow-outline.ts'
+import { storeRecord } from './workflow-records.ts'
 import type { TqApp } from './tq.ts'
+import { type Claiming, UniqueCalls, type UniqueClaim, uniqueClaimOf, uniqueHeaders } from './unique.ts'
 
 /** How calls run here instead of being sent. Given by the package's index, so that this floor does not reach up. */
 export interface EagerRunner {
   /** Runs it and all that follows from it; resolves when it has ended, or at once for what another eager task sends. */
   run(prepared: Prepared, options: { readonly wait: boolean }): Promise<EagerRun>
   backend(): Promise<ResultBackend>
+  keyStore(): Promise<KeyStore>
   close(): Promise<void>
 }
 
@@ -38,26 +47,39 @@ export interface Lineage {
   readonly rootId: string
   readonly parentId: string | undefined
   readonly replacedTaskNesting?: number | undefined
+  /** It may have been sent before, under the same ids. */
+  readonly repeated?: boolean | undefined
 }
 
-/** One of many calls: a signature, or a task (or its name) with arguments. */
-export type ManyCall<R = unknown> =
-  | Signature<[], R>
+/** One of many calls: a signature of any kind, or a task (or its name) with arguments. */
+export type ManyCall<R = unknown, H = unknown> =
+  | Signature<[], R, H>
   | {
       readonly task: string | AnyTask
       readonly args?: readonly unknown[] | undefined
       readonly options?: CallOptions | undefined
     }
 
+/** The handle on one of many calls. */
+export type HandleOf<C> = C extends Signature<[], unknown, infer H> ? H : AsyncResult<unknown>
+
+/** One of many, made ready: its messages, and the plan of a canvas. */
+interface Unit {
+  readonly prepared: readonly Claiming[]
+  readonly plan?: KeyedPlan | undefined
+}
+
 /** Sends the calls of one app, or runs them here while the app is eager. */
 export class Caller {
   readonly #app: TqApp
   readonly #makeRunner: () => Promise<EagerRunner>
+  readonly #unique: UniqueCalls
   #runner: Promise<EagerRunner> | undefined
 
   constructor(app: TqApp, makeRunner: () => Promise<EagerRunner>) {
     this.#app = app
     this.#makeRunner = makeRunner
+    this.#unique = new UniqueCalls(app, () => this.#keyStore())
   }
 
   async send<R>(call: Call): Promise<AsyncResult<R>> {
@@ -67,40 +89,68 @@ export class Caller {
       afterCommit.onCommit(() => this.#sendCommitted(prepared, call))
       return new AsyncResult<R>(this.source(), prepared.message.id)
     }
+    const first = await this.#unique.firstOf(prepared)
+    if (first !== undefined) return this.#inPlace<R>(prepared, first)
     if (this.#app.eager) return this.#runEager<R>(prepared, call.following !== true && currentContext() === undefined)
-    await publish(this.#app, [prepared], call.options)
+    await this.#unique.sending([prepared], () => publish(this.#app, [prepared], call.options))
     await emitSent(this.#app, prepared)
     return new AsyncResult<R>(this.source(prepared.route.queue), prepared.message.id)
   }
 
-  async sendMany<R>(calls: Iterable<ManyCall<R>>, options: PublishOptions): Promise<AsyncResult<R>[]> {
+  async sendMany(calls: Iterable<ManyCall>, options: PublishOptions): Promise<unknown[]> {
     const app = this.#app
-    const all: Call[] = [...calls].map(callOfMany)
     if (app.eager) {
-      const results: AsyncResult<R>[] = []
-      for (const call of all) results.push(await this.send<R>(call))
-      return results
+      const handles: unknown[] = []
+      for (const one of calls) {
+        handles.push(await ('data' in one ? this.sendSignature(one.data, {}) : this.send(callOfMany(one))))
+      }
+      return handles
     }
-    const prepared = all.map((call) => this.#prepared(call))
-    await publish(app, prepared, options)
-    for (const one of prepared) await emitSent(app, one)
+    const units = Array.from(calls, (one) => this.#unitOf(one))
+    const plans = units.flatMap(({ plan }) => plan ?? [])
+    if (plans.some(({ joins }) => joins)) await this.#requireChords()
+    const { fresh, ids } = await this.#unique.freshOf(units.flatMap(({ prepared }) => prepared))
+    await this.#unique.sending(fresh, async () => {
+      await Promise.all(units.map(async ({ plan, prepared }) => plan && this.#openChords(plan, prepared)))
+      await Promise.all([publish(app, fresh, options), ...plans.map((plan) => this.#writeDown(plan))])
+    })
+    for (const one of fresh) await emitSent(app, one)
     const source = this.source()
-    return prepared.map(({ message }) => new AsyncResult<R>(source, message.id))
+    let at = 0
+    return units.map(({ plan, prepared }) => {
+      // A plan may have several messages; a call has one, or stands for one that is under way.
+      const id = ids[at] ?? ''
+      at += prepared.length
+      return plan ? source.resultOf(plan.result) : new AsyncResult(source, id)
+    })
   }
 
-  /** A task or a canvas. Callbacks and the id are of the whole; the other options of what is sent now. */
+  #unitOf(one: ManyCall): Unit {
+    if (!('data' in one)) return { prepared: [this.#prepared(callOfMany(one))] }
+    const { data } = one
+    if (data.kind === 'task' && data.options.chain === undefined) {
+      return { prepared: [this.#prepared(callOf(data, {}))] }
+    }
+    const plan = this.#planOf(data)
+    const prepared = this.#preparedPlan(plan, {})
+    currentContext()?.children.push(plan.child)
+    return { plan, prepared }
+  }
+
+  /** A task or a canvas. Callbacks, stamps and the id are of the whole; the other options of what is sent now, and of a chord's body. */
   async sendSignature<H>(signature: SignatureData, options: CallOptions): Promise<H> {
     if (signature.kind === 'task' && signature.options.chain === undefined) {
       return (await this.send(callOf(signature, options))) as H // a task's handle is an AsyncResult
     }
-    const { taskId: id, link, linkError, ...rest } = options
-    const laid = withOptions(signature, {
+    const { taskId: id, link, linkError, stamps, ...rest } = options
+    const whole = withBodyOptions(stamps ? stamped(signature, stamps) : signature, rest)
+    const laid = withOptions(whole, {
       ...(id === undefined ? {} : { taskId: id }),
       link: [...(signature.options.link ?? []), ...dataOf(link)],
       linkError: [...(signature.options.linkError ?? []), ...dataOf(linkError)],
     })
     const plan = this.#planOf(laid)
-    await this.#sendPlan(plan, rest)
+    await this.#recorded(plan, () => this.#sendPlan(plan, rest))
     if (options.addToParent !== false) currentContext()?.children.push(plan.child)
     return this.source().resultOf(plan.result) as H // a group's handle where the canvas ends in a group, as its type says
   }
@@ -136,7 +186,8 @@ export class Caller {
     }
     const whole = { ...chainSignature(gathered), options }
     const lineage = { rootId, parentId, replacedTaskNesting: replaced.replacedTaskNesting + 1 }
-    await this.#sendPlan(this.#planOf(chainSignature([whole, ...chain])), lineage, lineage)
+    const plan = this.#planOf(chainSignature([whole, ...chain]))
+    await this.#recorded(plan, () => this.#sendPlan(plan, lineage, lineage))
   }
 
   /** One part more for the chord of the running task. Source: celery/app/task.py, Task.add_to_chord. */
@@ -147,14 +198,51 @@ export class Caller {
     }
     const part = normalise({ ...chainSignature([signature]), options: { groupId, groupIndex, chord } })
     const plan = this.#planOf(part)
-    await (await this.backend()).growChord({ groupId }, endsOf(part).length)
-    await this.#sendPlan(plan, { rootId, parentId }, { rootId, parentId })
+    await (await this.backend()).growChord({ groupId }, endsOf(part).length, plan.places)
+    await this.#recorded(plan, () => this.#sendPlan(plan, { rootId, parentId }, { rootId, parentId }))
     return this.source().resultOf(plan.result) as H // as its type says
   }
 
-  #planOf(signature: SignatureData): Plan {
+  /** The signature with all of its ids, and the handle on what it will give. */
+  freeze<H>(signature: SignatureData): { readonly signature: SignatureData; readonly result: H } {
+    const how = this.#freezing()
+    const whole = frozen(signature, how)
+    const { result } = planOf(whole, how)
+    return { signature: whole, result: this.source().resultOf(result) as H } // as its type says
+  }
+
+  #freezing(): FreezeOptions {
     const app = this.#app
-    return planOf(signature, { newId: () => taskId(app.clock.now()), replyTo: app.replyTo })
+    return { newId: relatedIds(app.clock.now()), replyTo: app.replyTo }
+  }
+
+  #planOf(signature: SignatureData): KeyedPlan {
+    const how = this.#freezing()
+    return { key: how.newId(), ...planOf(signature, how) }
+  }
+
+  /** Beside the sending, and not needed for it: what is written down lets `app.workflow()` explain the canvas later. */
+  async #recorded(plan: KeyedPlan, send: () => Promise<void>): Promise<void> {
+    const app = this.#app
+    const recording = app.eager ? undefined : this.#writeDown(plan)
+    await send()
+    await recording
+  }
+
+  /** Resolves in any case: see `#recorded`. */
+  async #writeDown(plan: KeyedPlan): Promise<void> {
+    if (plan.calls.length === 0) return
+    await this.#record(plan).catch((error: unknown) => {
+      this.#app.logger.debug(`What canvas ${plan.result.id} consists of was not written down: ${String(error)}`)
+    })
+  }
+
+  async #record({ whole, key }: KeyedPlan): Promise<void> {
+    const backend = await this.backend()
+    if (backend.countsChords === false) return // nor does it keep groups
+    const { settings, clock } = this.#app
+    const record = { outline: outlineOf(whole), sentAtMs: clock.now(), parentId: currentContext()?.message.id }
+    await storeRecord(backend, key, record, { ttlMs: settings.resultExpires * 1000 })
   }
 
   /** `lineage` is given for what a worker sends. */
@@ -162,28 +250,42 @@ export class Caller {
     const app = this.#app
     if (plan.calls.length === 0) return
     if (plan.joins) await this.#requireChords()
-    const prepared = plan.calls.map(({ signature, chain }) => {
-      const { definition } = app.registry.get(signature.task) ?? {}
-      return prepare(app, { ...callOf(signature, options), ...lineage, definition, chain })
-    })
+    const prepared = this.#preparedPlan(plan, options, lineage)
     const { afterCommit } = options
     const send = (): Promise<void> => this.#sendPrepared(plan, prepared, options, lineage !== undefined)
     if (!afterCommit) return send()
     afterCommit.onCommit(() => logged(app, prepared[0], send()))
   }
 
+  #preparedPlan({ calls }: Plan, options: CallOptions, lineage?: Lineage): Prepared[] {
+    const app = this.#app
+    return calls.map(({ signature, chain }) => {
+      const { definition } = app.registry.get(signature.task) ?? {}
+      return prepare(app, { ...callOf(signature, options), ...lineage, definition, chain })
+    })
+  }
+
+  /** Before any member is published: the last one to end has to find the number. */
+  async #openChords({ chords }: Plan, prepared: readonly Prepared[]): Promise<void> {
+    if (chords.length === 0) return
+    const backend = await this.backend()
+    const rootId = prepared[0]?.message.rootId ?? ''
+    const ttlMs = this.#app.settings.resultExpires * 1000
+    await Promise.all(
+      chords.map(({ groupId, size, body: signature, places }) =>
+        backend.openChord({ groupId }, size, { ttlMs, body: { signature, rootId }, places }),
+      ),
+    )
+  }
+
   async #sendPrepared(
-    { chords }: Plan,
+    plan: Plan,
     prepared: readonly Prepared[],
     options: CallOptions,
     following: boolean,
   ): Promise<void> {
     const app = this.#app
-    const backend = await this.backend()
-    // Before any member is published: the last one to end has to find the number.
-    for (const { groupId, size } of chords) {
-      await backend.openChord({ groupId }, size, { ttlMs: app.settings.resultExpires * 1000 })
-    }
+    await this.#openChords(plan, prepared)
     if (!app.eager) {
       await publish(app, prepared, options)
       for (const one of prepared) await emitSent(app, one)
@@ -224,6 +326,7 @@ export class Caller {
       resultOf: (ref) => resultOf(source, ref),
       backend: () => backend ?? this.backend(),
       revoke: (id: string, options: RevokeOptions) => app.control.revoke(id, options),
+      revokeByStampedHeaders: (headers, options) => app.control.revokeByStampedHeaders(headers, options),
       explainWaiting: (id) => {
         this.#explainWaiting(id, queue).catch((error: unknown) => {
           // Who waits is told by the end of the waiting; this was to be a hint.
@@ -240,18 +343,70 @@ export class Caller {
     await (await runner)?.close()
   }
 
-  #prepared(call: Call): Prepared {
-    const definition = call.definition ?? this.#app.registry.get(call.task)?.definition
-    const prepared = prepare(this.#app, { ...call, definition })
+  #prepared(call: Call): Claiming {
+    const task = this.#app.registry.get(call.task)
+    const definition = call.definition ?? task?.definition
+    const whole = { ...call, definition }
+    const unique = uniqueClaimOf(whole, task)
+    const prepared = prepare(this.#app, unique ? this.#marked(whole, unique) : whole)
     if (call.options.addToParent !== false) currentContext()?.children.push({ id: prepared.message.id })
-    return prepared
+    return { ...prepared, unique }
   }
 
-  #sendCommitted(prepared: Prepared, call: Call): Promise<void> {
+  #marked(call: Call, unique: UniqueClaim): Call {
+    const id = call.options.taskId ?? taskId(this.#app.clock.now())
+    const headers = { ...call.options.headers, ...uniqueHeaders(id, unique) }
+    return { ...call, options: { ...call.options, taskId: id, headers } }
+  }
+
+  /** The result of the call that is under way already. */
+  #inPlace<R>({ message, route }: Prepared, first: string): AsyncResult<R> {
+    const children = currentContext()?.children ?? []
+    const at = children.findIndex(({ id }) => id === message.id)
+    if (at >= 0) children[at] = { id: first }
+    return new AsyncResult<R>(this.source(route.queue), first)
+  }
+
+  async #keyStore(): Promise<KeyStore> {
+    return this.#app.eager ? (await this.#eagerRunner()).keyStore() : this.#app.connections.keyStore()
+  }
+
+  /** Runs a call here, whatever the app's mode. Its own calls go where calls of the app go. */
+  async apply<R>(call: Call, propagates: boolean): Promise<EagerResult<R>> {
+    return this.#applyBy(await this.#applier(), call, propagates)
+  }
+
+  /** As `apply`, for a canvas: see `applyCanvas`. */
+  async applySignature<H>(signature: SignatureData): Promise<H> {
+    const runner = await this.#applier()
+    const source = { ...this.source(), backend: () => runner.backend() }
+    const runTask = (one: SignatureData): Promise<AsyncResult<unknown>> => this.#applyBy(runner, callOf(one, {}), false)
+    return (await applyCanvas({ runTask, source }, signature)) as H // as the signature's type says
+  }
+
+  #applier(): Promise<EagerRunner> {
+    return currentContext() ? this.#makeRunner() : this.#eagerRunner()
+  }
+
+  async #applyBy<R>(runner: EagerRunner, call: Call, propagates: boolean): Promise<EagerResult<R>> {
+    const definition = call.definition ?? this.#app.registry.get(call.task)?.definition
+    const prepared = prepare(this.#app, { ...call, definition })
+    const { error, attempts, simulatedMs } = await runner.run(prepared, { wait: true })
+    if (error && propagates) throw error
+    const { id, task: name } = prepared.message
+    const backend = await runner.backend()
+    const [stored] = await backend.fetch([id])
+    const source = { ...this.source(), backend: async () => backend }
+    return new EagerResult<R>(source, id, { attempts, simulatedMs }, { name, stored })
+  }
+
+  #sendCommitted(prepared: Claiming, call: Call): Promise<void> {
     const app = this.#app
     const sent = (async () => {
+      const first = await this.#unique.firstOf(prepared)
+      if (first !== undefined) return this.#unique.storeDuplicate(prepared, first)
       if (app.eager) await this.#runEager(prepared, true)
-      else await publish(app, [prepared], call.options)
+      else await this.#unique.sending([prepared], () => publish(app, [prepared], call.options))
       if (!app.eager) await emitSent(app, prepared)
     })()
     return logged(app, prepared, sent)
@@ -283,12 +438,10 @@ export class Caller {
   }
 }
 
-function callOfMany(one: ManyCall): Call {
-  if ('data' in one) {
-    if (one.data.kind === 'task') return callOf(one.data, {})
-    throw new TypeError(`sendMany() takes calls of single tasks, got a ${one.data.kind}; send that by itself.`)
-  }
-  const { task, args = [], options = {} } = one
+/** `key` is related to the ids that the plan made. */
+type KeyedPlan = Plan & { readonly key: string }
+
+function callOfMany({ task, args = [], options = {} }: Exclude<ManyCall, { readonly data: unknown }>): Call {
   return typeof task === 'string'
     ? { task, args, options }
     : { task: task.taskName, definition: task.definition, args, options }

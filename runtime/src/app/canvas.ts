@@ -1,9 +1,13 @@
 import { type SignatureData, type SignatureOptions, withArgs, withOptions } from '../core/signature.ts'
+import type { Stamps } from '../core/stamps.ts'
 import { signatureToDict } from '../wire/canvas-dict.ts'
 import type { AsyncResult } from './async-result.ts'
 import type { GroupResult } from './group-result.ts'
 import { chainSignature, chordSignature, groupSignature } from './normal-form.ts'
 import type { CallOptions } from './send.ts'
+import { signatureText } from './signature-text.ts'
+import { stamped, type StampOptions } from './stamping.ts'
+import type { Owed, Tails } from './task.ts'
 import type { TqApp } from './tq.ts'
 
 /** Marks a signature across two copies of the package. */
@@ -33,11 +37,19 @@ export class Signature<Need extends unknown[], R, H = AsyncResult<R>> {
   }
 
   /**
-   * As `delay`, with options: for a chain those of its first step, for a group those of every member, but `taskId`, `link` and
+   * As `delay`, with options: for a chain those of its first step, for a group those of every member, for a chord also of its body; but `taskId`, `link` and
    * `linkError` are of the whole. Rejects with ChannelError for a chord on a result backend that cannot count (rpc, disabled).
    */
   applyAsync(args: Need, options: CallOptions = {}): Promise<H> {
     return this.#app.sendSignature<H>(withArgs(this.data, args), options)
+  }
+
+  /**
+   * Runs it here instead of sending it, step by step, whatever the app's mode; resolves when it has ended. Rejects with the error of a
+   * chord's part that failed; otherwise an error is in the handle. Callbacks are sent as ever.
+   */
+  apply(...args: Need): Promise<H> {
+    return this.#app.applySignature<H>(withArgs(this.data, args))
   }
 
   /** The same call with options laid over its own. */
@@ -80,6 +92,47 @@ export class Signature<Need extends unknown[], R, H = AsyncResult<R>> {
   /** Celery's name for `linkError`. */
   onError(callback: Signature<[string], unknown, unknown> | Signature<[], unknown, unknown>): Signature<Need, R, H> {
     return this.linkError(callback)
+  }
+
+  /** The same call with arguments put in front of its own, the last ones of those that it owes; with none of them a copy. */
+  clone<T extends Tails<Need>>(
+    args: T,
+    options?: { readonly kwargs?: Readonly<Record<string, unknown>> | undefined },
+  ): Signature<Owed<Need, T>, R, H>
+  clone(): Signature<Need, R, H>
+  clone(
+    args: readonly unknown[] = [],
+    { kwargs }: { readonly kwargs?: SignatureData['kwargs'] | undefined } = {},
+  ): unknown {
+    const data = withArgs(this.data, args)
+    return this.#with(kwargs && !data.immutable ? { ...data, kwargs: { ...data.kwargs, ...kwargs } } : data)
+  }
+
+  /**
+   * Labels every task in it, callbacks that are linked already included: `sig.stamp({ order: 17 })`. A stamp that a task has stays
+   * behind the new one, unless `appendStamps` makes a list of both. Throws TypeError for a stamp that is called like an option.
+   */
+  stamp(stamps: Stamps, options: StampOptions = {}): Signature<Need, R, H> {
+    return this.#with(stamped(this.data, stamps, options))
+  }
+
+  /**
+   * The call with all of its ids, and the handle on what it will give, before it is sent. Sent twice it has the same ids twice.
+   * `taskId` is the id of the result.
+   */
+  freeze(taskId?: string): { readonly signature: Signature<Need, R, H>; readonly result: H } {
+    const data = taskId === undefined ? this.data : withOptions(this.data, { taskId })
+    const { signature, result } = this.#app.freezeSignature<H>(data)
+    return { signature: this.#with(signature), result }
+  }
+
+  /** In one line, as Celery prints it; arguments that are redacted are hidden. */
+  toString(): string {
+    return signatureText(this.#app, this.data)
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Signature { ${this.toString()} }`
   }
 
   /** Celery's dict, so that a signature can be an argument of a task. */

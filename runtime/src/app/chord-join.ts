@@ -1,8 +1,9 @@
-import { endsOf, headsOf, idOf, normalise } from './normal-form.ts'
+import { endsOf, headsOf, idOf, normalise, startsOf } from './normal-form.ts'
 import type { TqApp } from './tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
+import type { ChordBody } from '../core/chord.ts'
 import { type SignatureData, walkSteps, withArgs } from '../core/signature.ts'
-import type { StoredError, TaskMeta } from '../core/states.ts'
+import { type ChordRef, isReady, type StoredError, type TaskMeta } from '../core/states.ts'
 import { errorModule } from '../wire/error-names.ts'
 import { pythonRepr } from '../wire/python-text.ts'
 import { callErrbacks } from './errbacks.ts'
@@ -26,27 +27,66 @@ export interface ChordMember {
 /** How a task ended that will never have run. */
 export type End = Pick<TaskMeta, 'error' | 'traceback'> & { readonly state: 'FAILURE' | 'REVOKED' }
 
+export interface JoinOptions {
+  /** Stores the part's own result, too, in the same step. */
+  readonly storesResult?: boolean | undefined
+}
+
 /**
  * Counts a header part and, when it was the last, sends the body with all values in order; a failed part fails the body instead.
  * May be called again for the same part. Source: celery/backends/redis.py, on_chord_part_return.
  */
-export async function joinChord(deps: ChordDeps, member: ChordMember, part: TaskMeta): Promise<void> {
-  const { app, backend, ttlMs } = deps
-  const { chord: body, groupId, groupIndex: index } = member
-  if (!body || groupId === undefined) return
-  const chord = { groupId }
-  if ((await backend.joinChord(chord, { index, meta: part }, { ttlMs })) === 'waiting') return
-  const parts = await backend.chordParts(chord)
-  const failed = parts.find(({ state }) => state !== 'SUCCESS')
-  if (failed) {
-    const error = chordError(failed)
-    app.logger.error(`Chord ${groupId} failed: ${String(error.message[0])}`)
-    await failBody(deps, member, body, error)
-  } else {
-    const values = parts.map(({ result }) => result)
-    await app.sendFollowing(withArgs(body, [values]), { rootId: member.rootId, parentId: member.id })
+export async function joinChord(
+  deps: ChordDeps,
+  member: ChordMember,
+  part: TaskMeta,
+  { storesResult }: JoinOptions = {},
+): Promise<void> {
+  const { chord: signature, groupId, groupIndex: index, rootId } = member
+  if (!signature || groupId === undefined) return
+  const { backend, ttlMs } = deps
+  const body = { signature, rootId }
+  const joined = await backend.joinChord({ groupId }, { index, meta: part }, { ttlMs, body, storesResult })
+  if (joined === 'waiting') return
+  await finishChord(deps, { groupId }, body, { parentId: member.id, again: joined === 'again' })
+}
+
+export interface FinishOptions {
+  /** The task that is to be known as the body's parent. */
+  readonly parentId: string
+  /** Somebody may have done it before: what has a final state then stays as it is. */
+  readonly again: boolean
+}
+
+/** Sends the body of a complete chord, or fails it where a part failed, and closes the chord. */
+export async function finishChord(
+  deps: ChordDeps,
+  chord: ChordRef,
+  { signature: body, rootId }: ChordBody,
+  { parentId, again }: FinishOptions,
+): Promise<void> {
+  const { app, backend } = deps
+  if (!again || !(await hasEnded(deps, body))) {
+    const parts = await backend.chordParts(chord)
+    const failed = parts.find(({ state }) => state !== 'SUCCESS')
+    if (failed) {
+      const error = chordError(failed)
+      app.logger.error(`Chord ${chord.groupId} failed: ${String(error.message[0])}`)
+      await failBody(deps, { id: parentId, rootId, repeated: again }, body, error)
+    } else {
+      const values = parts.map(({ result }) => result)
+      await app.sendFollowing(withArgs(body, [values]), { rootId, parentId, repeated: again || undefined })
+    }
   }
   await backend.closeChord(chord)
+}
+
+/** Whether every task that the body starts with has a final state. */
+async function hasEnded({ backend }: ChordDeps, body: SignatureData): Promise<boolean> {
+  const ids = startsOf(normalise(body)).map(({ options }) => options.taskId)
+  const known = ids.filter((id) => id !== undefined)
+  if (known.length === 0 || known.length < ids.length) return false
+  return (await backend.fetch(known)).every((meta) => meta !== undefined && isReady(meta.state))
 }
 
 /**
@@ -63,12 +103,12 @@ export async function endSteps(
   if (given.length === 0) return
   const steps = given.map(normalise)
   const doneAtMs = deps.app.clock.now()
-  const metas = steps
-    .flatMap((step) => [...walkSteps(step)])
-    .flatMap(({ kind, options: { taskId: id } }) =>
-      kind !== 'task' || id === undefined ? [] : [{ id, doneAtMs, ...end }],
-    )
-  await deps.backend.store(metas, { ttlMs: deps.ttlMs })
+  const tasks = steps.flatMap((step) => [...walkSteps(step)]).filter(({ kind }) => kind === 'task')
+  // With rpc each result goes to whoever the step says: usually to one sender.
+  for (const [replyTo, some] of Map.groupBy(tasks, ({ options }) => options.replyTo)) {
+    const metas = some.flatMap(({ options: { taskId: id } }) => (id === undefined ? [] : [{ id, doneAtMs, ...end }]))
+    await deps.backend.store(metas, { ttlMs: deps.ttlMs, replyTo })
+  }
   for (const { options } of steps.flatMap((step, i) => (i === steps.length - 1 ? endsOf(step) : []))) {
     const { taskId: id, groupId, groupIndex, chord } = options
     if (id !== undefined)
@@ -79,7 +119,7 @@ export async function endSteps(
 /** Fails a body whose header failed, and calls its error callbacks. Source: celery/backends/base.py, chord_error_from_stack. */
 export async function failBody(
   deps: ChordDeps,
-  member: Pick<ChordMember, 'id' | 'rootId'>,
+  member: Pick<ChordMember, 'id' | 'rootId'> & { readonly repeated?: boolean | undefined },
   given: SignatureData,
   error: StoredError,
 ): Promise<void> {
@@ -92,8 +132,8 @@ export async function failBody(
     const { taskId, linkError = [] } = options
     const id = known ?? taskId
     if (id === undefined) continue
-    const { rootId, id: parentId } = member
-    await callErrbacks(deps.app, linkError, { id, task, args, kwargs, rootId, parentId }, end)
+    const { rootId, id: parentId, repeated } = member
+    await callErrbacks(deps.app, linkError, { id, task, args, kwargs, rootId, parentId, repeated }, end)
   }
   await endSteps(deps, member, [body], end)
 }

@@ -3,15 +3,18 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
-import { SettingError } from '../core/errors.ts'
+import { ChannelError, SettingError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { TransportSettings } from '../core/setting-values.ts'
 import type { Settings } from '../core/settings.ts'
 import { maskUrl } from '../core/url.ts'
+import { type CustomDrivers, openCustom } from './custom-driver.ts'
 import type { ResultCodec } from '../serializers/result-codec.ts'
 import type { MemoryResults } from '../backends/memory.ts'
 import type { FileReport } from '../drivers/sqlite-care.ts'
+import type { Shrunk } from '../drivers/sqlite-shrink.ts'
 import type { MemoryBroker } from '../transports/memory.ts'
+import type { KeyStore } from '../transports/key-store.ts'
 import type { Topology } from '../transports/topology.ts'
 import type { Transport } from '../transports/transport.ts'
 
@@ -28,6 +31,8 @@ export interface ConnectionDeps {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Shared by several apps of one process, for tests. */
   readonly memory?: MemoryServer | undefined
+  /** Of the user's own; they win over tq's. */
+  readonly drivers?: CustomDrivers | undefined
 }
 
 /** What `memory://` leads to: a broker and a result store in this process. */
@@ -53,12 +58,15 @@ export interface FileCare {
   readonly inspectFile: (path: string) => FileReport
   readonly backupFile: (path: string, target: string) => Promise<{ readonly bytes: number }>
   readonly setFileAside: (path: string, stamp: string) => string
+  readonly shrinkFile: (path: string) => Shrunk
 }
 
 /** A driver that is open, and how to close it once its transport and backend are closed. */
 interface Opened {
   transport(): Promise<Transport>
   backend(): Promise<ResultBackend>
+  /** Connected; undefined where the server has no such thing. */
+  readonly keys?: (() => Promise<KeyStore>) | undefined
   close(): Promise<void>
 }
 
@@ -66,12 +74,17 @@ interface Opened {
 export async function openMemory(
   { broker, results }: MemoryServer,
   deps: { readonly clock: Clock; readonly logger: Logger; readonly codec?: ResultCodec | undefined },
-): Promise<{ readonly transport: Transport; readonly backend: ResultBackend }> {
-  const [{ MemoryTransport }, { MemoryBackend }] = await Promise.all([
+): Promise<{ readonly transport: Transport; readonly backend: ResultBackend; readonly keys: KeyStore }> {
+  const [{ MemoryTransport }, { MemoryKeys }, { MemoryBackend }] = await Promise.all([
     import('../transports/memory.ts'),
+    import('../transports/memory-keys.ts'),
     import('../backends/memory.ts'),
   ])
-  return { transport: new MemoryTransport(broker, deps), backend: new MemoryBackend(results, deps) }
+  return {
+    transport: new MemoryTransport(broker, deps),
+    backend: new MemoryBackend(results, deps),
+    keys: new MemoryKeys(broker, deps.clock),
+  }
 }
 
 /** The connections of one app: lazy, each made once, all closed by `close`. */
@@ -80,7 +93,9 @@ export class Connections {
   readonly #opened = new Map<string, Promise<Opened>>()
   readonly #declared = new Set<string>()
   #transport: Promise<Transport> | undefined
+  #consuming: Promise<Transport> | undefined
   #backend: Promise<ResultBackend> | undefined
+  #keys: Promise<KeyStore> | undefined
   #memory: MemoryServer | undefined
 
   constructor(deps: ConnectionDeps) {
@@ -94,13 +109,25 @@ export class Connections {
   }
 
   brokerUrl(): string {
-    return this.#deps.env.TQ_BROKER_URL ?? this.#deps.settings().brokerUrl ?? this.#embeddedUrl()
+    return this.#brokerUrlOr(
+      ({ brokerWriteUrl, brokerUrl, brokerReadUrl }) => brokerWriteUrl ?? brokerUrl ?? brokerReadUrl,
+    )
+  }
+
+  /** Where a worker takes its messages from: another URL of the same broker, where there is one. */
+  #readUrl(): string {
+    return this.#brokerUrlOr(
+      ({ brokerReadUrl, brokerUrl, brokerWriteUrl }) => brokerReadUrl ?? brokerUrl ?? brokerWriteUrl,
+    )
+  }
+
+  #brokerUrlOr(said: (settings: Settings) => string | undefined): string {
+    return this.#deps.env.TQ_BROKER_URL ?? said(this.#deps.settings()) ?? this.#embeddedUrl()
   }
 
   /** No server: the broker is a file or this process. */
   get embedded(): boolean {
-    const url = this.#deps.env.TQ_BROKER_URL ?? this.#deps.settings().brokerUrl
-    return url === undefined || /^(?:sqlite|memory):/i.test(url)
+    return /^(?:sqlite|memory):/i.test(this.brokerUrl())
   }
 
   resultUrl(): string {
@@ -132,8 +159,11 @@ export class Connections {
   /** Care for the database files among broker and result backend; no others are opened. */
   async fileCare(): Promise<FileCare> {
     const urls = [this.brokerUrl(), this.resultUrl()].filter((url) => /^sqlite:/i.test(url))
-    const { backupFile, inspectFile, setFileAside } = await import('../drivers/sqlite-care.ts')
-    return { paths: [...new Set(urls.map(sqlitePath))], inspectFile, backupFile, setFileAside }
+    const [{ backupFile, inspectFile, setFileAside }, { shrinkFile }] = await Promise.all([
+      import('../drivers/sqlite-care.ts'),
+      import('../drivers/sqlite-shrink.ts'),
+    ])
+    return { paths: [...new Set(urls.map(sqlitePath))], inspectFile, backupFile, setFileAside, shrinkFile }
   }
 
   /** The broker, connected. A failed attempt is not remembered: the next call tries again. */
@@ -145,12 +175,43 @@ export class Connections {
     return this.#transport
   }
 
+  /** The broker as a worker consumes it, connected: by `brokerReadUrl`, else the same as `transport()`. */
+  consuming(): Promise<Transport> {
+    if (this.#readUrl() === this.brokerUrl()) return this.transport()
+    this.#consuming ??= this.#connect(this.#readUrl(), 'broker').catch((error: unknown) => {
+      this.#consuming = undefined
+      throw error
+    })
+    return this.#consuming
+  }
+
   backend(): Promise<ResultBackend> {
     this.#backend ??= this.#connectBackend().catch((error: unknown) => {
       this.#backend = undefined
       throw error
     })
     return this.#backend
+  }
+
+  /** The broker's small key store, else that of the result backend. Rejects with ChannelError where neither has one. */
+  keyStore(): Promise<KeyStore> {
+    this.#keys ??= this.#openKeys().catch((error: unknown) => {
+      this.#keys = undefined
+      throw error
+    })
+    return this.#keys
+  }
+
+  async #openKeys(): Promise<KeyStore> {
+    const broker = await this.#open(this.brokerUrl(), 'broker')
+    if (broker.keys) return broker.keys()
+    const url = this.resultUrl()
+    const results = /^(?:rpc|disabled)\b/i.test(url) ? undefined : await this.#open(url, 'result backend')
+    if (results?.keys) return results.keys()
+    throw new ChannelError(
+      `Unique tasks and rate limits that workers share need a store for their keys, and neither the broker ${this.brokerName()} nor the ` +
+        `result backend ${maskUrl(url)} has one. Use Redis, SQLite or memory for one of them, e.g. resultBackend: 'redis://localhost'.`,
+    )
   }
 
   async #connect(url: string, what: 'broker'): Promise<Transport> {
@@ -194,7 +255,10 @@ export class Connections {
   }
 
   async #openNew(url: string, what: string): Promise<Opened> {
-    const scheme = /^([a-z+]+):/i.exec(url)?.[1]?.toLowerCase()
+    const scheme = /^([a-z][a-z\d+.-]*):/i.exec(url)?.[1]?.toLowerCase() ?? ''
+    const { drivers = {}, clock, logger, settings, resultCodec } = this.#deps
+    const own = Object.hasOwn(drivers, scheme) ? drivers[scheme] : undefined
+    if (own) return openCustom(own, url, { clock, logger, settings: settings(), resultCodec: resultCodec?.() })
     switch (scheme) {
       case 'memory':
         return this.#openMemory()
@@ -224,8 +288,14 @@ export class Connections {
   async #openMemory(): Promise<Opened> {
     const { clock, logger } = this.#deps
     this.#memory ??= await createMemoryServer()
-    const { transport, backend } = await openMemory(this.#memory, { clock, logger, codec: this.#deps.resultCodec?.() })
-    return { transport: async () => transport, backend: async () => backend, close: async () => {} }
+    const memory = await openMemory(this.#memory, { clock, logger, codec: this.#deps.resultCodec?.() })
+    const { transport, backend, keys } = memory
+    return {
+      transport: async () => transport,
+      backend: async () => backend,
+      keys: async () => keys,
+      close: async () => {},
+    }
   }
 
   async #openSqlite(url: string): Promise<Opened> {
@@ -251,6 +321,10 @@ export class Connections {
       backend: async () => {
         const { SqliteBackend } = await import('../backends/sqlite.ts')
         return new SqliteBackend(store, { clock, logger, codec: this.#deps.resultCodec?.() })
+      },
+      keys: async () => {
+        const { SqliteKeys } = await import('../drivers/sqlite-keys.ts')
+        return new SqliteKeys(store)
       },
       close: async () => store.close(),
     }
@@ -283,6 +357,16 @@ export class Connections {
         const { globalKeyprefix } = asked.options
         return new RedisBackend(connection, { clock, logger, globalKeyprefix, codec: this.#deps.resultCodec?.() })
       },
+      keys: async () => {
+        const [{ RedisKeys }, { layout }] = await Promise.all([
+          import('../drivers/redis-keys.ts'),
+          import('../wire/redis-layout.ts'),
+        ])
+        await connection.connect()
+        const { globalKeyprefix } = own.options
+        const { ownKey } = layout({ db: connection.db, globalKeyprefix })
+        return new RedisKeys(connection, ownKey)
+      },
       close: async () => connection.close(),
     }
   }
@@ -309,9 +393,16 @@ export class Connections {
       },
       backend: async () => {
         const { RpcBackend } = await import('../backends/rpc.ts')
-        const { resultExpires, resultPersistent: persistent } = settings()
+        const { resultExpires, resultPersistent: persistent, resultCacheMax: mostResults } = settings()
         const codec = this.#deps.resultCodec?.()
-        return new RpcBackend(connection, { clock, logger, codec, expiresMs: resultExpires * 1000, persistent })
+        return new RpcBackend(connection, {
+          clock,
+          logger,
+          codec,
+          expiresMs: resultExpires * 1000,
+          persistent,
+          mostResults,
+        })
       },
       close: async () => connection.close(),
     }
@@ -329,11 +420,16 @@ export class Connections {
   /** Closes everything that was opened. Idempotent; a later use opens again. */
   async close(): Promise<void> {
     const [transport, backend, opened] = [this.#transport, this.#backend, [...this.#opened.values()]]
+    const consuming = this.#consuming
     this.#transport = undefined
+    this.#consuming = undefined
     this.#backend = undefined
+    this.#keys = undefined
+    this.#memory = this.#deps.memory // one of its own goes with it
     this.#opened.clear()
     this.#declared.clear()
     await transport?.then((one) => one.close()).catch(swallowed)
+    await consuming?.then((one) => one.close()).catch(swallowed)
     await backend?.then((one) => one.close()).catch(swallowed)
     for (const one of opened) await one.then((driver) => driver.close()).catch(swallowed)
   }

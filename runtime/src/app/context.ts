@@ -1,17 +1,23 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { Ignore, MaxRetriesExceededError, NotInTaskError, Retry } from '../core/errors.ts'
+import { AbortedError, Ignore, MaxRetriesExceededError, NotInTaskError, Retry } from '../core/errors.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Message } from '../core/message.ts'
-import type { ResultRef } from '../core/states.ts'
+import { abortedState, type ResultRef } from '../core/states.ts'
+import type { ResultBackend } from '../backends/result-backend.ts'
 import type { AsyncResult } from './async-result.ts'
 import type { Signature } from './canvas.ts'
 import type { DeliveryInfo } from '../transports/transport.ts'
+import { requestOf, type TaskRequest } from './request.ts'
+import type { TaskDefinition } from './task.ts'
 import type { TqApp } from './tq.ts'
+
+export type { TaskRequest } from './request.ts'
 
 /** Everything that belongs to one run of a task; the value of the ambient storage while its function runs. */
 export interface TaskContext {
   readonly app: TqApp
+  readonly definition: TaskDefinition
   readonly message: Message
   readonly deliveryInfo: DeliveryInfo
   readonly hostname: string
@@ -29,6 +35,8 @@ export interface TaskContext {
   readonly updateState: (taskId: string, state: string, meta: unknown) => Promise<void>
   /** Fails the run with an error that its function can no longer throw: a rejection that nobody handles. */
   readonly fail: (error: unknown) => void
+  /** Where its own state is stored; default the app's. */
+  readonly backend?: (() => Promise<ResultBackend>) | undefined
   /** Results of the tasks that this one sent, in the order of sending. */
   readonly children: ResultRef[]
 }
@@ -56,32 +64,6 @@ export function currentTask(): BoundTask {
   return new BoundTask(context)
 }
 
-/** What the running task can see of its own call. */
-export interface TaskRequest {
-  readonly id: string
-  readonly task: string
-  readonly args: readonly unknown[]
-  readonly kwargs: Readonly<Record<string, unknown>>
-  /** How often the task was retried before: 0 in the first run. */
-  readonly retries: number
-  readonly isEager: boolean
-  readonly calledDirectly: boolean
-  readonly hostname: string
-  readonly deliveryInfo: DeliveryInfo
-  readonly rootId: string
-  readonly parentId: string | undefined
-  readonly groupId: string | undefined
-  readonly groupIndex: number | undefined
-  readonly eta: Date | undefined
-  readonly expires: Date | undefined
-  readonly replyTo: string
-  readonly correlationId: string
-  readonly origin: string
-  readonly ignoreResult: boolean
-  /** Custom headers of the message. */
-  readonly headers: Readonly<Record<string, unknown>>
-}
-
 /** A call or canvas that owes nothing. */
 type Replacement = Pick<Signature<[], unknown, unknown>, 'data' | '__need'>
 
@@ -101,10 +83,17 @@ export interface RetryOptions {
 
 /** `self`: the running task's handle on itself. */
 export class BoundTask {
-  readonly #context: TaskContext
+  readonly #own: TaskContext | undefined
 
-  constructor(context: TaskContext) {
-    this.#context = context
+  /** Without a context it is whichever task runs when it is asked: what one object for all runs of a task needs. */
+  constructor(context?: TaskContext) {
+    this.#own = context
+  }
+
+  get #context(): TaskContext {
+    const context = this.#own ?? running.getStore()
+    if (!context) throw new NotInTaskError()
+    return context
   }
 
   get id(): string {
@@ -121,30 +110,7 @@ export class BoundTask {
   }
 
   get request(): TaskRequest {
-    const { message, hostname, deliveryInfo, isEager, calledDirectly } = this.#context
-    const { id, task, args, kwargs, retries, rootId, parentId, groupId, groupIndex } = message
-    return {
-      id,
-      task,
-      args,
-      kwargs,
-      retries,
-      rootId,
-      parentId,
-      groupId,
-      groupIndex,
-      isEager,
-      calledDirectly,
-      hostname,
-      deliveryInfo,
-      eta: message.etaMs === undefined ? undefined : new Date(message.etaMs),
-      expires: message.expiresMs === undefined ? undefined : new Date(message.expiresMs),
-      replyTo: message.replyTo,
-      correlationId: message.properties.correlationId,
-      origin: message.origin,
-      ignoreResult: message.ignoreResult,
-      headers: message.extraHeaders,
-    }
+    return requestOf(this.#context)
   }
 
   /** Aborts at the soft time limit (reason `SoftTimeLimitExceeded`), on termination and at the end of a warm shutdown. */
@@ -182,9 +148,10 @@ export class BoundTask {
    * or chord. Always rejects, with Ignore, once that is sent: `return await self.replace(...)`. What ends in a group gives the list.
    */
   async replace(signature: Replacement): Promise<never> {
-    const { app, message, calledDirectly } = this.#context
+    const { app, message, calledDirectly, definition } = this.#context
     if (calledDirectly) throw new NotInTaskError()
-    await app.sendReplacement(message, signature.data)
+    const other = await definition.options.onReplace?.(this, signature.data)
+    await app.sendReplacement(message, isReplacement(other) ? other.data : signature.data)
     throw new Ignore('The task was replaced.')
   }
 
@@ -204,8 +171,24 @@ export class BoundTask {
     return this.#context.clock.sleep(ms, this.signal)
   }
 
+  /**
+   * Whether somebody called `result.abort()`, here or in Python. Asks the result backend: not in every turn of a loop. A task with the option
+   * `abortable` may look at `self.signal` instead. Source: celery/contrib/abortable.py, AbortableTask.is_aborted.
+   */
+  async isAborted(): Promise<boolean> {
+    const { app, backend, message, calledDirectly, signal } = this.#context
+    if (calledDirectly) return false
+    if (signal.reason instanceof AbortedError) return true
+    const [meta] = await (await (backend?.() ?? app.resultBackend())).fetch([message.id])
+    return meta?.state === abortedState
+  }
+
   /** Throws the signal's reason if it has aborted. For loops that compute without awaiting. */
   checkpoint(): void {
     this.signal.throwIfAborted()
   }
+}
+
+function isReplacement(given: unknown): given is Replacement {
+  return typeof given === 'object' && given !== null && Symbol.for('tq.Signature') in given
 }

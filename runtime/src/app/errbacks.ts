@@ -11,6 +11,8 @@ export interface FailedRequest {
   readonly kwargs: Readonly<Record<string, unknown>>
   readonly rootId: string
   readonly parentId: string | undefined
+  /** Its error callbacks may have been sent before. */
+  readonly repeated?: boolean | undefined
 }
 
 /**
@@ -28,7 +30,7 @@ export async function callErrbacks(
   for (const errback of errbacks) {
     const task = app.registry.get(errback.task)
     if (task?.definition.options.errback !== 'request') {
-      await app.sendFollowing(withArgs(errback, [id]), { rootId, parentId: id })
+      await app.sendFollowing(withArgs(errback, [id]), { rootId, parentId: id, repeated: failed.repeated })
       continue
     }
     const error = errorOf({ id, state: 'FAILURE', error: meta.error, traceback: meta.traceback })

@@ -1,19 +1,31 @@
+import type { ChordPlace } from '../core/chord.ts'
 import type { ChordRef, ResultRef } from '../core/states.ts'
 import { type SignatureData, type SignatureOptions, withOptions } from '../core/signature.ts'
-import { chainSignature, chordSignature, groupSignature, normalise } from './normal-form.ts'
+import { chainSignature, chordSignature, endsOf, groupSignature, normalise } from './normal-form.ts'
 
 /** What has to be sent now for a canvas, and how its results hang together. */
 export interface Plan {
   /** The calls to publish, in order; each with the steps that follow it. */
   readonly calls: readonly PlannedCall[]
   /** Chords whose headers are among the calls: opened before any of them is published. */
-  readonly chords: readonly (ChordRef & { readonly size: number })[]
+  readonly chords: readonly PlannedChord[]
+  /** The tasks that end the canvas, with their places in the header of a chord where they have one. */
+  readonly places: readonly ChordPlace[]
   /** The last result, those before it as parents. */
   readonly result: ResultRef
   /** What the sending task is to know as its child: the results of later steps become children of earlier ones. */
   readonly child: ResultRef
+  /** All of it with its ids. */
+  readonly whole: SignatureData
   /** Some step needs a result backend that can join, now or later. */
   readonly joins: boolean
+}
+
+export interface PlannedChord extends ChordRef {
+  readonly size: number
+  /** With all of its ids. */
+  readonly body: SignatureData
+  readonly places: readonly ChordPlace[]
 }
 
 export interface PlannedCall {
@@ -35,8 +47,8 @@ export interface FreezeOptions {
  */
 export function planOf(signature: SignatureData, options: FreezeOptions): Plan {
   const sending: Sending = { calls: [], chords: [], joins: false }
-  const { ref, child } = freeze(normalise(signature), { ...options, sending }, undefined)
-  return { ...sending, result: ref, child }
+  const { signature: whole, ref, child } = freeze(normalise(signature), { ...options, sending }, undefined)
+  return { ...sending, result: ref, child, places: placesOf([whole]), whole }
 }
 
 /** The whole canvas with its ids, none of it to be sent now. */
@@ -54,7 +66,7 @@ export function freezeLinks(links: readonly SignatureData[], options: FreezeOpti
 
 interface Sending {
   readonly calls: PlannedCall[]
-  readonly chords: (ChordRef & { readonly size: number })[]
+  readonly chords: PlannedChord[]
   joins: boolean
 }
 
@@ -149,12 +161,19 @@ function freezeChord(signature: SignatureData, how: Freezing, member: Membership
     ? { groupId, nextIndex, chord: body.signature }
     : { groupId: undefined, nextIndex, chord: undefined }
   const members = (signature.parts ?? []).map((part) => freeze(part, how, membership))
-  sending?.chords.push({ groupId, size: nextIndex() })
+  const parts = members.map((one) => one.signature)
+  sending?.chords.push({ groupId, size: nextIndex(), body: body.signature, places: placesOf(parts) })
   const group = { id: groupId, results: members.map((one) => one.ref) }
   const ref = under(body.ref, group)
-  const parts = members.map((one) => one.signature)
   const whole = withOptions(chordSignature(parts, body.signature, { taskId: groupId }), { taskId: groupId })
   return { signature: whole, ref, child: ref }
+}
+
+/** Where in a header the tasks stand that end these members. */
+function placesOf(members: readonly SignatureData[]): readonly ChordPlace[] {
+  return members
+    .flatMap(endsOf)
+    .flatMap(({ options: { taskId: id, groupIndex: index } }) => (id === undefined ? [] : [{ id, index }]))
 }
 
 /** The reference with `parent` before all of its own parents. */

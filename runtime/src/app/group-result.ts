@@ -1,8 +1,10 @@
 import { JoinInTaskError } from '../core/errors.ts'
+import type { Stamps } from '../core/stamps.ts'
 import { isReady, type ResultRef, type TaskMeta } from '../core/states.ts'
 import { AsyncResult, errorOf, type GetOptions, type ResultSource, type RevokeOptions } from './async-result.ts'
 import { currentContext } from './context.ts'
-import { collected, graphOf, type ResultGraph } from './result-graph.ts'
+import { graphOf, type ResultGraph } from './result-graph.ts'
+import { type CollectOptions, collected, dependencies, type Dependency } from './result-tree.ts'
 import { closedWhileWaiting, watching } from './waiting.ts'
 
 /** Marks a group's result across two copies of the package. */
@@ -110,6 +112,16 @@ export class ResultSet<V extends unknown[]> {
     if (places.size > 0) throw closedWhileWaiting(this.name)
   }
 
+  /** Calls `fn` once with all values, in order, when all are ready; rejects as `get`. What `then` would be called. */
+  whenReady(fn: (values: V) => void, options: GetOptions = {}): Promise<void> {
+    return this.get(options).then(fn)
+  }
+
+  /** As `revoke`, for every call that has one of these stamps. */
+  revokeByStampedHeaders(headers: Stamps, options: RevokeOptions = {}): Promise<void> {
+    return this.#source.revokeByStampedHeaders(headers, options)
+  }
+
   /** How errors name it. */
   protected get name(): string {
     return `a set of ${this.#results.length} results`
@@ -182,8 +194,13 @@ export class GroupResult<V extends unknown[]> extends ResultSet<V> {
   }
 
   /** This result and all that came of it, each with its value, breadth first: waits for each of them. */
-  collect(): AsyncGenerator<readonly [result: AnyResult, value: unknown]> {
-    return collected(this)
+  collect(options: CollectOptions = {}): AsyncGenerator<readonly [result: AnyResult, value: unknown]> {
+    return collected(this, options)
+  }
+
+  /** As `collect`, without waiting and without values: each result with the one that it came of. See `AsyncResult.iterdeps`. */
+  iterdeps(options: { readonly intermediate?: boolean | undefined } = {}): AsyncGenerator<Dependency> {
+    return dependencies(this, options)
   }
 
   /** How it hangs together with others, as data; `graphToDot` and `graphToMermaid` draw it. */

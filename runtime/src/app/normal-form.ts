@@ -122,6 +122,13 @@ export function headsOf(signature: SignatureData): readonly SignatureData[] {
   }
 }
 
+/** The tasks that are sent first when it is. */
+export function startsOf(signature: SignatureData): readonly SignatureData[] {
+  const { kind, parts = [] } = signature
+  if (kind === 'task') return [signature]
+  return (kind === 'chain' ? parts.slice(0, 1) : parts).flatMap(startsOf)
+}
+
 /** The tasks whose results are those of the composition. */
 export function endsOf(signature: SignatureData): readonly SignatureData[] {
   const { kind, parts = [], body } = signature

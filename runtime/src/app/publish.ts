@@ -1,6 +1,7 @@
 import { ConnectionError, OperationalError } from '../core/errors.ts'
 import type { RetryPolicy } from '../core/setting-values.ts'
 import { isBroadcastQueueName } from '../wire/queue-names.ts'
+import { afterPublish, beforePublish } from './publish-signals.ts'
 import type { Prepared } from './send.ts'
 import type { TqApp } from './tq.ts'
 
@@ -20,9 +21,13 @@ const batchSize = 1000
  * up: what was not sent by then never is. A try whose answer was lost may have sent its messages, so that the next one sends them
  * twice, under the same ids. Source: kombu/connection.py, Connection.ensure; celery/app/defaults.py, task.publish_retry_policy.
  */
-export function publish(app: TqApp, prepared: readonly Prepared[], options: PublishOptions = {}): Promise<void> {
-  if (prepared.length > batchSize) return publishInBatches(app, prepared, options)
-  return insist(app, options, { sent: 0, all: prepared.length }, prepared)
+export async function publish(app: TqApp, prepared: readonly Prepared[], options: PublishOptions = {}): Promise<void> {
+  const telling = beforePublish(app, prepared)
+  if (telling) await telling
+  if (prepared.length > batchSize) await publishInBatches(app, prepared, options)
+  else await insist(app, options, { sent: 0, all: prepared.length }, prepared)
+  const told = afterPublish(app, prepared)
+  if (told) await told
 }
 
 async function publishInBatches(app: TqApp, prepared: readonly Prepared[], options: PublishOptions): Promise<void> {

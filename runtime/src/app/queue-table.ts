@@ -119,6 +119,7 @@ export class QueueTable {
       name,
       exchange,
       routingKey,
+      bindingArguments: options.bindingArguments,
       arguments: Object.keys(args).length === 0 ? undefined : args,
       durable: options.durable,
       autoDelete: options.autoDelete,
@@ -143,8 +144,9 @@ function bound({
   exchange,
   exchangeType = 'direct',
   routingKey,
-}: BindingOptions): Pick<Queue, 'exchange' | 'routingKey'> {
-  return { exchange: { name: exchange, type: exchangeType }, routingKey }
+  bindingArguments,
+}: BindingOptions): Pick<Queue, 'exchange' | 'routingKey' | 'bindingArguments'> {
+  return { exchange: { name: exchange, type: exchangeType }, routingKey, bindingArguments }
 }
 
 const optionNames: Readonly<Record<keyof QueueOptions, true>> = {
@@ -152,6 +154,7 @@ const optionNames: Readonly<Record<keyof QueueOptions, true>> = {
   exchange: true,
   exchangeType: true,
   routingKey: true,
+  bindingArguments: true,
   bindings: true,
   arguments: true,
   maxPriority: true,
@@ -193,7 +196,7 @@ function check(options: QueueOptions): void {
   }
   if (!exchangeKinds.includes(exchangeType)) {
     throw new SettingError(
-      `expected exchangeType of queue '${name}' to be 'direct', 'topic' or 'fanout', got '${exchangeType}'`,
+      `expected exchangeType of queue '${name}' to be 'direct', 'topic', 'fanout' or 'headers', got '${exchangeType}'`,
     )
   }
   if (!Number.isInteger(maxPriority) || maxPriority < 1 || maxPriority > 255) {
@@ -203,7 +206,7 @@ function check(options: QueueOptions): void {
   }
 }
 
-const exchangeKinds: readonly string[] = ['direct', 'topic', 'fanout']
+const exchangeKinds: readonly string[] = ['direct', 'topic', 'fanout', 'headers']
 
 /** The known name that was probably meant, undefined where none is near. */
 function nearest(name: string, known: readonly string[]): string | undefined {

@@ -1,4 +1,5 @@
 import type { AnyResult } from './group-result.ts'
+import { originOf } from './result-tree.ts'
 
 /** The results that belong together, as data. */
 export interface ResultGraph {
@@ -47,7 +48,7 @@ export async function graphOf(result: AnyResult): Promise<ResultGraph> {
       }
       for (const child of await one.children()) {
         // A chord's body is known by its header, which is its parent.
-        if (!descendsFrom(child, one.id)) link(one.id, child.id)
+        if (!descendsFrom(child, one.id)) link(one.id, originOf(child).id)
         next.push(child)
       }
     }
@@ -95,19 +96,4 @@ function labelOf({ id, kind, state, name }: ResultNode): string {
 
 function quoted(text: string): string {
   return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
-}
-
-/**
- * A result and all that came of it, each with its value, breadth first: waits for each.
- * Source: celery/result.py, AsyncResult.collect.
- */
-export async function* collected(result: AnyResult): AsyncGenerator<readonly [result: AnyResult, value: unknown]> {
-  const seen = new Set<string>()
-  const waiting: AnyResult[] = [result]
-  for (let one = waiting.shift(); one; one = waiting.shift()) {
-    if (seen.has(one.id)) continue
-    seen.add(one.id)
-    yield [one, await one.get()]
-    waiting.push(...(await one.children()))
-  }
 }

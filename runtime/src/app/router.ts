@@ -1,4 +1,5 @@
 import { SettingError } from '../core/errors.ts'
+import { globRegex } from '../core/glob.ts'
 import type { Route } from '../core/message.ts'
 import type {
   ExchangeKind,
@@ -172,12 +173,6 @@ function pairRouter(pairs: readonly RoutePair[]): RouteFunction {
     else names.set(pattern, target)
   }
   return (task) => names.get(task) ?? patterns.find(([regex]) => regex.test(task))?.[1]
-}
-
-/** `*` any text, `?` any one character; the whole name has to match. */
-function globRegex(glob: string): RegExp {
-  const escaped = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's')
 }
 
 function isPair(value: TaskRouter | RoutePair | undefined): value is RoutePair {

@@ -4,8 +4,10 @@ import type { Message, MessageProperties, RawMessage, Route } from '../core/mess
 import type { ExchangeKind } from '../core/routing.ts'
 import type { Settings } from '../core/settings.ts'
 import type { SignatureData } from '../core/signature.ts'
+import type { Stamps } from '../core/stamps.ts'
 import type { EventBase, EventFields, TaskReceived } from '../events/event.ts'
 import { noCompression } from '../serializers/compression.ts'
+import { joinChain, stepsOf, tailOf } from '../wire/chain-tail.ts'
 import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
 import { encodeTask, markCompressed } from '../wire/task-protocol.ts'
 import { mappedTask } from './mapping.ts'
@@ -53,6 +55,8 @@ export interface CallOptions extends PublishOptions {
   readonly link?: HasData | readonly HasData[] | undefined
   /** Sent with the task's id when it fails. */
   readonly linkError?: HasData | readonly HasData[] | undefined
+  /** Labels that the task, monitors and extended results see, and by which calls are revoked. Those of a signature stay. */
+  readonly stamps?: Stamps | undefined
   /** Display name in events. */
   readonly shadow?: string | undefined
   readonly ignoreResult?: boolean | undefined
@@ -69,7 +73,9 @@ export interface CallOptions extends PublishOptions {
   readonly addToParent?: boolean | undefined
   /** RabbitMQ: `transient` messages do not survive a restart of the broker. Default the setting `taskDefaultDeliveryMode`. */
   readonly deliveryMode?: 'persistent' | 'transient' | undefined
-  /** Properties of the message for other programs; tq itself reads none of them. */
+  /** RabbitMQ: drops the message when it has waited in the queue for so many seconds, unseen by any worker. Default until `expires`. */
+  readonly expiration?: number | undefined
+  /** Properties of the message for other programs; the task finds them in `self.request.properties`. */
   readonly messageId?: string | undefined
   /** RabbitMQ refuses a message whose user is not the one of the connection. */
   readonly userId?: string | undefined
@@ -109,6 +115,8 @@ export interface Call {
   readonly chord?: SignatureData | undefined
   /** How many tasks were replaced, one by the next, before this one. */
   readonly replacedTaskNesting?: number | undefined
+  /** It may have been sent before, under the same id. */
+  readonly repeated?: boolean | undefined
   /** A worker sends it for a task that has ended: nobody waits for an eager run of it. */
   readonly following?: boolean | undefined
 }
@@ -160,14 +168,15 @@ export function prepare(app: TqApp, call: Call): Prepared {
     chain: call.chain ?? [],
     chord: call.chord,
     replyTo,
+    repeated: call.repeated,
     origin: app.origin,
     ignoreResult: options.ignoreResult ?? task.ignoreResult ?? settings.taskIgnoreResult,
-    shadow: options.shadow,
+    shadow: options.shadow ?? task.shadowName?.({ task: call.task, args: call.args, kwargs, options }),
     argsRepr: options.argsRepr ?? shown?.argsRepr,
     kwargsRepr: options.kwargsRepr ?? shown?.kwargsRepr,
     replacedTaskNesting: call.replacedTaskNesting ?? 0,
-    stamps: {},
-    stampedHeaders: [],
+    stamps: options.stamps ?? {},
+    stampedHeaders: Object.keys(options.stamps ?? {}),
     extraHeaders: options.headers ?? {},
     properties: {
       priority: where.priority ?? 0,
@@ -180,9 +189,11 @@ export function prepare(app: TqApp, call: Call): Prepared {
 }
 
 // Named one by one: most calls state none of them.
-function stated({ messageId, userId, appId, timestamp }: CallOptions): Partial<MessageProperties> | undefined {
-  if ((messageId ?? userId ?? appId ?? timestamp) === undefined) return undefined
-  return { messageId, userId, appId, timestampMs: timestamp?.getTime() }
+function stated(options: CallOptions): Partial<MessageProperties> | undefined {
+  const { messageId, userId, appId, timestamp, expiration } = options
+  if ((messageId ?? userId ?? appId ?? timestamp ?? expiration) === undefined) return undefined
+  const expirationMs = expiration === undefined ? undefined : expiration * 1000
+  return { messageId, userId, appId, timestampMs: timestamp?.getTime(), expirationMs }
 }
 
 /** With the priority of the task that sends it, where that is wanted and nothing else says one. */
@@ -210,10 +221,14 @@ export function encodeMessage(
   const serializer = serializers.get(by.serializer ?? settings.taskSerializer)
   const compressionName = by.compression ?? settings.taskCompression ?? noCompression
   const compression = compressionName === noCompression ? undefined : compressions.get(compressionName)
-  const { headers, properties, body } = encodeTask(message, app.clock.now(), app.zone)
+  const { contentType, contentEncoding } = serializer
+  const tail = contentType === 'application/json' && !message.chord ? tailOf(message.chain.at(-1)) : undefined
+  const short = tail ? { ...message, chain: message.chain.slice(0, -1) } : message
+  const { headers, properties, body } = encodeTask(short, app.clock.now(), app.zone)
   try {
-    const { contentType, contentEncoding } = serializer
-    const bytes = serializer.encode(body)
+    const encoded = serializer.encode(body)
+    const bytes = tail ? joinChain(encoded, tail) : encoded
+    if (!bytes) return encodeMessage(app, { ...message, chain: stepsOf(message.chain) }, by)
     if (!compression) return { body: bytes, contentType, contentEncoding, headers, properties }
     markCompressed(headers, compression.contentType)
     return { body: compression.compress(bytes), contentType, contentEncoding, headers, properties }
@@ -258,6 +273,7 @@ export function eventFieldsOf(message: Message): Omit<TaskReceived, keyof EventB
     retries: message.retries,
     eta: message.etaMs === undefined ? undefined : isoTime(message.etaMs),
     expires: message.expiresMs === undefined ? undefined : isoTime(message.expiresMs),
+    ...(message.stampedHeaders.length > 0 && { stamps: message.stamps }),
   }
 }
 
@@ -290,6 +306,7 @@ export function callOf(signature: SignatureData, call: CallOptions): Call {
     parentId: own.parentId,
     ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
     headers: { ...own.headers, ...headers },
+    stamps: own.stamps && call.stamps ? { ...call.stamps, ...own.stamps } : (own.stamps ?? call.stamps),
     kwargs: { ...signature.kwargs, ...call.kwargs },
     link: [...(own.link ?? []).map((data) => ({ data })), ...links(link).map((data) => ({ data }))],
     linkError: [...(own.linkError ?? []).map((data) => ({ data })), ...links(linkError).map((data) => ({ data }))],

@@ -1,15 +1,7 @@
 import { callerSite } from './call-site.ts'
 import { currentContext } from './context.ts'
-import { type DefinitionArguments, readDefinition } from './definition.ts'
-import {
-  type AnyTask,
-  type BoundFunction,
-  type BoundParameters,
-  makeTask,
-  type Task,
-  type TaskFunction,
-  type TaskOptions,
-} from './task.ts'
+import { type DefinitionArguments, type DefineNamed, readDefinition } from './definition.ts'
+import { type AnyTask, makeTask } from './task.ts'
 import { TaskNameError } from '../core/errors.ts'
 import type { TqApp } from './tq.ts'
 
@@ -30,18 +22,7 @@ export function isSharedTask(value: unknown): value is SharedTask {
  * Defines a task for libraries: any number of apps adopt it, through the loader or `app.use(module)`. A call is sent by the
  * app whose task is running, else by the first that adopted it; before that `delay` rejects with NoAppError.
  */
-export function sharedTask<F extends TaskFunction>(name: string, fn: F): Task<Parameters<F>, ReturnType<F>>
-export function sharedTask<F extends BoundFunction>(
-  name: string,
-  options: TaskOptions & { readonly bind: true },
-  fn: F,
-): Task<BoundParameters<F>, ReturnType<F>>
-export function sharedTask<F extends TaskFunction>(
-  name: string,
-  options: TaskOptions & { readonly bind?: false | undefined },
-  fn: F,
-): Task<Parameters<F>, ReturnType<F>>
-export function sharedTask(...given: DefinitionArguments): unknown {
+export const sharedTask: DefineNamed = (...given: DefinitionArguments): never => {
   const { name, options, fn } = readDefinition(given)
   if (name === undefined) throw new TaskNameError('A shared task needs a name: there is no app to derive one from.')
   const definition = { name, fn, options, site: callerSite(), external: false }
@@ -60,5 +41,5 @@ export function sharedTask(...given: DefinitionArguments): unknown {
       return own
     },
   }
-  return Object.assign(makeTask(definition, sender), shared)
+  return Object.assign(makeTask(definition, sender), shared) as never // of the type that its definition has inferred
 }

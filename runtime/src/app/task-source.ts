@@ -37,14 +37,28 @@ function fromSource(fn: (...args: never[]) => unknown, site: Site): ParameterLis
     start = text.indexOf('\n', start) + 1
     if (start === 0) return undefined
   }
+  const own = parseFunction(fn.toString(), 'operators')
+  // The file may have changed since it was loaded, or the line belongs to compiled code: names must agree.
+  const agrees = (read: ParameterList | undefined): boolean => read?.names.join() === own?.names.join()
   const open = text.indexOf('(', start + Math.max(0, site.column - 1))
   if (open < 0) return undefined
   const args = splitTopLevel(text, open + 1, 'types')
   const last = args?.at(-1)
   const read = last === undefined ? undefined : parseFunction(last, 'types')
-  const own = parseFunction(fn.toString(), 'operators')
-  // The file may have changed since it was loaded, or the line belongs to compiled code: names must agree.
-  return read && own && read.names.join() === own.names.join() ? read : undefined
+  return agrees(read) ? read : isMethod(fn) ? methodsOf(text, fn.name).find(agrees) : undefined
+}
+
+function isMethod(fn: (...args: never[]) => unknown): boolean {
+  return (
+    /^[\w$]+$/.test(fn.name) &&
+    new RegExp(`^(?:async\\s+)?${fn.name.replaceAll('$', '\\$')}\\s*\\(`).test(fn.toString())
+  )
+}
+
+/** The methods of this name in a file: a class task is registered elsewhere than its `run` stands. */
+function methodsOf(text: string, name: string): readonly ParameterList[] {
+  const places = text.matchAll(new RegExp(`(?<![\\w$.])${name.replaceAll('$', '\\$')}(?=\\s*[(<])`, 'g'))
+  return [...places].flatMap(({ index }) => parseFunction(text.slice(index), 'types') ?? [])
 }
 
 /**

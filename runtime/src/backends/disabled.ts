@@ -1,10 +1,12 @@
 import { ChannelError } from '../core/errors.ts'
-import type { ChordRef, GroupMeta, TaskMeta } from '../core/states.ts'
+import type { ChordRecord, ClaimedChord } from '../core/chord.ts'
+import type { GroupMeta, TaskMeta } from '../core/states.ts'
 import type { ResultBackend, StorePlan } from './result-backend.ts'
 
 /** Keeps nothing. Storing is silent; asking for a result is an error that says how to get one. */
 export class DisabledBackend implements ResultBackend {
   readonly name = 'disabled'
+  readonly keepsStates = false
   readonly countsChords = false
 
   async connect(): Promise<void> {}
@@ -43,7 +45,7 @@ export class DisabledBackend implements ResultBackend {
     throw noResults()
   }
 
-  async joinChord(): Promise<'waiting' | 'complete'> {
+  async joinChord(): Promise<'waiting'> {
     throw noResults()
   }
 
@@ -53,7 +55,11 @@ export class DisabledBackend implements ResultBackend {
 
   async closeChord(): Promise<void> {}
 
-  async openChords(): Promise<readonly ChordRef[]> {
+  async chordRecord(): Promise<ChordRecord | undefined> {
+    return undefined
+  }
+
+  async claimChords(): Promise<readonly ClaimedChord[]> {
     return []
   }
 }

@@ -1,9 +1,19 @@
 import type { Clock } from '../core/clock.ts'
 import { ConnectionError, EncodeError } from '../core/errors.ts'
 import { randomId } from '../core/id.ts'
-import { type ChordRef, type GroupMeta, isReady, stateRank, type TaskMeta } from '../core/states.ts'
+import type { ChordPlace, ChordRecord, ClaimedChord } from '../core/chord.ts'
+import { type ChordRef, type GroupMeta, isReady, standingRank, stateRank, type TaskMeta } from '../core/states.ts'
 import { jsonResultCodec, type ResultCodec } from '../serializers/result-codec.ts'
-import type { ChordPart, ResultBackend, StoreOptions, StorePlan } from './result-backend.ts'
+import { MemoryChord } from './memory-chord.ts'
+import type {
+  ChordPart,
+  ClaimChordsOptions,
+  JoinChordOptions,
+  OpenChordOptions,
+  ResultBackend,
+  StoreOptions,
+  StorePlan,
+} from './result-backend.ts'
 
 /** With its value as a reader in another process would get it. Throws EncodeError. */
 function asStored(codec: ResultCodec, meta: TaskMeta): TaskMeta {
@@ -120,51 +130,54 @@ export class MemoryBackend implements ResultBackend {
     this.#results.groups.delete(id)
   }
 
-  async openChord(chord: ChordRef, size: number, options: StoreOptions): Promise<void> {
+  async openChord(chord: ChordRef, size: number, options: OpenChordOptions): Promise<void> {
     const nowMs = this.#now()
-    const opened = this.#chord(chord, options, nowMs)
-    opened.size = size
-    opened.isComplete(nowMs)
+    this.#chord(chord, options, nowMs).open(size, options.places ?? [], nowMs)
   }
 
-  async growChord(chord: ChordRef, by: number): Promise<void> {
+  async growChord(chord: ChordRef, by: number, places: readonly ChordPlace[]): Promise<void> {
     const nowMs = this.#now()
-    const grown = this.#results.chords.get(chord.groupId, nowMs)
-    if (!grown) return
-    grown.added += by
-    grown.isComplete(nowMs)
+    this.#results.chords.get(chord.groupId, nowMs)?.grow(by, places, nowMs)
   }
 
-  async joinChord(chord: ChordRef, part: ChordPart, options: StoreOptions): Promise<'waiting' | 'complete'> {
+  async joinChord(
+    chord: ChordRef,
+    part: ChordPart,
+    options: JoinChordOptions,
+  ): Promise<'waiting' | 'complete' | 'again'> {
     const nowMs = this.#now()
-    const joined = this.#chord(chord, options, nowMs)
-    joined.join(part)
-    return joined.isComplete(nowMs) ? 'complete' : 'waiting'
+    const meta = asStored(this.#codec, part.meta)
+    if (options.storesResult) this.#results.write(meta, options.ttlMs, nowMs)
+    return this.#chord(chord, options, nowMs).join({ ...part, meta }, nowMs)
   }
 
   async chordParts(chord: ChordRef): Promise<readonly TaskMeta[]> {
     return this.#results.chords.get(chord.groupId, this.#now())?.inOrder() ?? []
   }
 
+  async chordRecord(chord: ChordRef): Promise<ChordRecord | undefined> {
+    return this.#results.chords.get(chord.groupId, this.#now())?.record()
+  }
+
   async closeChord(chord: ChordRef): Promise<void> {
     this.#results.chords.get(chord.groupId, this.#now())?.close()
   }
 
-  async openChords(olderThanMs: number): Promise<readonly ChordRef[]> {
+  async claimChords(options: ClaimChordsOptions): Promise<readonly ClaimedChord[]> {
     const nowMs = this.#now()
-    const found: ChordRef[] = []
-    for (const [groupId, chord] of this.#results.chords.entries(nowMs)) {
-      if (nowMs - (chord.completeAtMs ?? Infinity) >= olderThanMs) found.push({ groupId })
-    }
-    return found
+    return [...this.#results.chords.entries(nowMs)]
+      .filter(([, chord]) => chord.isQuiet(options, nowMs))
+      .toSorted(([, a], [, b]) => Number(b.complete) - Number(a.complete))
+      .slice(0, options.limit)
+      .map(([groupId, chord]) => ({ groupId, complete: chord.touch(nowMs).complete }))
   }
 
-  #chord(chord: ChordRef, options: StoreOptions, nowMs: number): MemoryChord {
+  #chord(chord: ChordRef, options: OpenChordOptions, nowMs: number): MemoryChord {
     const known = this.#results.chords.get(chord.groupId, nowMs)
-    if (known) return known
-    const opened = new MemoryChord()
-    this.#results.chords.set(chord.groupId, opened, options.ttlMs, nowMs)
-    return opened
+    const found = known ?? new MemoryChord(nowMs)
+    found.body ??= options.body
+    if (!known) this.#results.chords.set(chord.groupId, found, options.ttlMs, nowMs)
+    return found
   }
 
   #now(): number {
@@ -197,7 +210,7 @@ export class MemoryResults {
 
   /** @internal A state never goes back: see `stateRank`. */
   write(meta: TaskMeta, ttlMs: number, nowMs: number): void {
-    const before = stateRank(this.tasks.get(meta.id, nowMs)?.state ?? 'PENDING')
+    const before = standingRank(this.tasks.get(meta.id, nowMs)?.state ?? 'PENDING')
     if (before === 2 || before > stateRank(meta.state)) return
     this.tasks.set(meta.id, meta, ttlMs, nowMs)
     for (const hear of this.#watchers.get(meta.id) ?? []) hear(meta)
@@ -214,39 +227,6 @@ export class MemoryResults {
         if (left?.size === 0) this.#watchers.delete(id)
       }
     }
-  }
-}
-
-/** Header parts of one chord. It is complete once it knows its size and has as many parts, and closed for good. */
-class MemoryChord {
-  size: number | undefined
-  /** Parts beyond `size`; apart from it, since a running part may add some before the chord is opened. */
-  added = 0
-  completeAtMs: number | undefined
-  // By task id: a part that is delivered twice is one part.
-  readonly #parts = new Map<string, ChordPart>()
-  #closed = false
-
-  join(part: ChordPart): void {
-    if (!this.#closed && !this.#parts.has(part.meta.id)) this.#parts.set(part.meta.id, part)
-  }
-
-  isComplete(nowMs: number): boolean {
-    const complete = !this.#closed && this.size !== undefined && this.#parts.size >= this.size + this.added
-    this.completeAtMs = complete ? (this.completeAtMs ?? nowMs) : undefined
-    return complete
-  }
-
-  inOrder(): readonly TaskMeta[] {
-    const parts = [...this.#parts.values()]
-    return parts.toSorted((a, b) => (a.index ?? Infinity) - (b.index ?? Infinity) || 0).map((part) => part.meta)
-  }
-
-  // Stays known until it expires: a part that joins late must not open it again.
-  close(): void {
-    this.#closed = true
-    this.completeAtMs = undefined
-    this.#parts.clear()
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { stateRank, type TaskMeta } from '../core/states.ts'
+import { standingRank, stateRank, type TaskMeta } from '../core/states.ts'
 import type { RedisConnection } from '../drivers/redis-connection.ts'
 import { listOf } from '../drivers/redis-reply.ts'
 import type { ResultCodec, ResultDocument } from '../serializers/result-codec.ts'
@@ -69,7 +69,7 @@ export class RedisDocuments {
   #rankOf(document: ResultDocument | undefined): 0 | 1 | 2 {
     if (document === undefined) return 0
     try {
-      return stateRank(this.decodeMeta(document).state)
+      return standingRank(this.decodeMeta(document).state)
     } catch {
       return 0
     }

@@ -1,3 +1,4 @@
+import type { ChordPlace, ChordRecord, ClaimedChord } from '../core/chord.ts'
 import type { Clock } from '../core/clock.ts'
 import { ChannelError, ConnectionError, DecodeError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
@@ -9,7 +10,15 @@ import { chordPartOf, dictToGroup, groupToDict, metaToDict } from '../wire/resul
 import { RedisChords } from './redis-chords.ts'
 import { RedisDocuments } from './redis-documents.ts'
 import { RedisWatcher } from './redis-watch.ts'
-import type { ChordPart, ResultBackend, StoreOptions, StorePlan } from './result-backend.ts'
+import type {
+  ChordPart,
+  ClaimChordsOptions,
+  JoinChordOptions,
+  OpenChordOptions,
+  ResultBackend,
+  StoreOptions,
+  StorePlan,
+} from './result-backend.ts'
 
 /**
  * Results under Celery's keys: a document per task that expires, announced on the channel of the same name. The connection
@@ -41,7 +50,7 @@ export class RedisBackend implements ResultBackend {
     this.#connection = connection
     this.#layout = layout({ db: connection.db, resultKeyprefix: deps.globalKeyprefix })
     this.#documents = new RedisDocuments(connection, deps.codec ?? jsonResultCodec())
-    this.#chords = new RedisChords(connection, this.#layout, deps.clock, this.#documents.codec)
+    this.#chords = new RedisChords(connection, this.#layout, deps.clock, this.#documents)
     this.#watcher = new RedisWatcher(connection, deps, this.#documents)
   }
 
@@ -115,17 +124,21 @@ export class RedisBackend implements ResultBackend {
     await this.#connection.call('DEL', this.#layout.groupKey(id))
   }
 
-  async openChord(chord: ChordRef, size: number, options: StoreOptions): Promise<void> {
+  async openChord(chord: ChordRef, size: number, options: OpenChordOptions): Promise<void> {
     this.#mustBeOpen()
     await this.#chords.open(chord, size, options)
   }
 
-  async growChord(chord: ChordRef, by: number): Promise<void> {
+  async growChord(chord: ChordRef, by: number, places: readonly ChordPlace[]): Promise<void> {
     this.#mustBeOpen()
-    await this.#chords.grow(chord, by)
+    await this.#chords.grow(chord, by, places)
   }
 
-  async joinChord(chord: ChordRef, part: ChordPart, options: StoreOptions): Promise<'waiting' | 'complete'> {
+  async joinChord(
+    chord: ChordRef,
+    part: ChordPart,
+    options: JoinChordOptions,
+  ): Promise<'waiting' | 'complete' | 'again'> {
     this.#mustBeOpen()
     return this.#chords.join(chord, part, options)
   }
@@ -142,9 +155,18 @@ export class RedisBackend implements ResultBackend {
     await this.#chords.close(chord)
   }
 
-  async openChords(olderThanMs: number): Promise<readonly ChordRef[]> {
+  async chordRecord(chord: ChordRef): Promise<ChordRecord | undefined> {
     this.#mustBeOpen()
-    return this.#chords.openSince(olderThanMs)
+    try {
+      return await this.#chords.record(chord)
+    } catch (error) {
+      throw error instanceof DecodeError ? unreadable(`The record of chord ${chord.groupId}`, error) : error
+    }
+  }
+
+  async claimChords(options: ClaimChordsOptions): Promise<readonly ClaimedChord[]> {
+    this.#mustBeOpen()
+    return this.#chords.claim(options)
   }
 
   #mustBeOpen(): void {
@@ -158,9 +180,12 @@ function readable<T>(what: string, read: () => T): T {
   try {
     return read()
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    throw new ChannelError(`${what} cannot be read: ${error.message} Was it written with another resultSerializer?`, {
-      cause: error,
-    })
+    throw error instanceof DecodeError ? unreadable(what, error) : error
   }
+}
+
+function unreadable(what: string, cause: DecodeError): ChannelError {
+  return new ChannelError(`${what} cannot be read: ${cause.message} Was it written with another resultSerializer?`, {
+    cause,
+  })
 }

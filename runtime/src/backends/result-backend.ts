@@ -1,9 +1,12 @@
+import type { ChordBody, ChordPlace, ChordRecord, ClaimedChord } from '../core/chord.ts'
 import type { ChordRef, GroupMeta, TaskMeta } from '../core/states.ts'
 
 /** Where states and results are kept. Rejects with ConnectionError or ChannelError only. */
 export interface ResultBackend {
   /** Scheme of the URL: `memory`, `sqlite`, `redis`, `disabled`. */
   readonly name: string
+  /** False where a state reaches nobody but the process that sent the task: nobody else can ask for it, or tell the task something by it. */
+  readonly keepsStates?: false | undefined
   /** False where chords cannot be counted: they are refused when they are sent. */
   readonly countsChords?: false | undefined
   connect(): Promise<void>
@@ -21,18 +24,48 @@ export interface ResultBackend {
   storeGroup(group: GroupMeta, options: StoreOptions): Promise<void>
   fetchGroup(id: string): Promise<GroupMeta | undefined>
   dropGroup(id: string): Promise<void>
-  /** Before the last header message is published. */
-  openChord(chord: ChordRef, size: number, options: StoreOptions): Promise<void>
+  /** Before the last header message is published. Again for the same chord: the parts that have joined stay. */
+  openChord(chord: ChordRef, size: number, options: OpenChordOptions): Promise<void>
   /** Header parts added by a running part. */
-  growChord(chord: ChordRef, by: number): Promise<void>
-  /** Counts one part, however often it is told of it. May say `complete` again until `closeChord`. */
-  joinChord(chord: ChordRef, part: ChordPart, options: StoreOptions): Promise<'waiting' | 'complete'>
+  growChord(chord: ChordRef, by: number, places: readonly ChordPlace[]): Promise<void>
+  /**
+   * Counts one part, however often it is told of it. `complete` for the one that makes it so, `again` for whoever is told after
+   * that and before `closeChord`: the body may have been sent by then.
+   */
+  joinChord(chord: ChordRef, part: ChordPart, options: JoinChordOptions): Promise<'waiting' | 'complete' | 'again'>
   /** The parts of a chord in the order of their index. */
   chordParts(chord: ChordRef): Promise<readonly TaskMeta[]>
+  /** Undefined for a chord that is closed or unknown. */
+  chordRecord(chord: ChordRef): Promise<ChordRecord | undefined>
   /** After the body is published. */
   closeChord(chord: ChordRef): Promise<void>
-  /** Complete and not closed for longer than that: their bodies have to be published again. */
-  openChords(olderThanMs: number): Promise<readonly ChordRef[]>
+  /**
+   * Takes on chords that nobody has dealt with for a while; who is told of one is the only one for as long again. Whoever counts
+   * the last part normally sends the body within moments.
+   */
+  claimChords(options: ClaimChordsOptions): Promise<readonly ClaimedChord[]>
+}
+
+export interface OpenChordOptions extends StoreOptions {
+  readonly body?: ChordBody | undefined
+  /** The parts, as far as the sender knows them. */
+  readonly places?: readonly ChordPlace[] | undefined
+}
+
+export interface JoinChordOptions extends StoreOptions {
+  /** Kept with the chord unless it has one. */
+  readonly body?: ChordBody | undefined
+  /** Stores the part's result in the same step, as `store` does: nothing can come between the two. */
+  readonly storesResult?: boolean | undefined
+}
+
+export interface ClaimChordsOptions {
+  /** Complete for at least that long. */
+  readonly completeMs: number
+  /** Waiting, and not claimed or opened, for at least that long. */
+  readonly waitingMs: number
+  /** At most so many. */
+  readonly limit: number
 }
 
 export interface StoreOptions {

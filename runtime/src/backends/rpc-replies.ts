@@ -2,6 +2,7 @@ import type { Channel } from 'amqplib'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
 import type { AmqpConnection, Unsubscribe } from '../drivers/amqp-connection.ts'
+import { closeChannel } from '../drivers/amqp-channel.ts'
 import { amqpError } from '../drivers/amqp-errors.ts'
 import { resultQueue } from '../wire/amqp-layout.ts'
 
@@ -49,7 +50,7 @@ export class RpcReplies {
     if (!channel || this.#connection.consuming.state !== 'ready') return
     try {
       for (const queue of this.#queues.keys()) await channel.deleteQueue(queue)
-      await channel.close()
+      await closeChannel(channel)
     } catch (error) {
       this.#deps.logger.debug(`Could not delete the reply queue; it expires by itself: ${String(error)}`)
     }

@@ -1,8 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { isReady, stateRank, type TaskMeta } from '../core/states.ts'
 
-/** More than that are not kept; the oldest go first. */
-const limit = 100_000
+const defaultLimit = 100_000
 /** Of one task that nobody has asked for yet. */
 const unseenLimit = 1000
 
@@ -17,14 +16,16 @@ interface Entry {
 export class RpcResults {
   readonly #clock: Clock
   readonly #expiresMs: number
+  readonly #limit: number
   // In the order of the last change.
   readonly #entries = new Map<string, Entry>()
   readonly #watchers = new Map<string, Set<(meta: TaskMeta) => void>>()
   readonly #closing = new AbortController()
 
-  /** `expiresMs` 0 keeps until the limit is reached. */
-  constructor(clock: Clock, expiresMs: number) {
+  /** `expiresMs` 0 keeps until the limit is reached: then the oldest go first. */
+  constructor(clock: Clock, expiresMs: number, limit = defaultLimit) {
     this.#clock = clock
+    this.#limit = limit
     this.#expiresMs = expiresMs
   }
 
@@ -116,7 +117,7 @@ export class RpcResults {
     const untilMs = this.#expiresMs === 0 ? Infinity : this.#clock.now() + this.#expiresMs
     this.#entries.delete(id)
     this.#entries.set(id, { meta, unseen, untilMs })
-    if (this.#entries.size <= limit) return
+    if (this.#entries.size <= this.#limit) return
     const oldest = this.#entries.keys().next()
     if (!oldest.done) this.#entries.delete(oldest.value)
   }

@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.ts'
 import { ChannelError, ConnectionError, DecodeError } from '../core/errors.ts'
+import type { ChordRecord, ClaimedChord } from '../core/chord.ts'
 import type { Logger } from '../core/logger.ts'
-import type { ChordRef, GroupMeta, TaskMeta } from '../core/states.ts'
+import type { GroupMeta, TaskMeta } from '../core/states.ts'
 import type { AmqpConnection } from '../drivers/amqp-connection.ts'
 import { jsonResultCodec, type ResultCodec } from '../serializers/result-codec.ts'
 import { fromAmqp, resultMessage, toAmqp } from '../wire/amqp-layout.ts'
@@ -18,6 +19,8 @@ export interface RpcDeps {
   readonly codec?: ResultCodec | undefined
   /** How long a result is kept here, and a reply queue that nobody consumes there; default a day. `result_expires`. */
   readonly expiresMs?: number | undefined
+  /** How many results are kept here for who asks later; the oldest go first. Default 100,000; `result_cache_max`. */
+  readonly mostResults?: number | undefined
   /** Results survive a restart of the broker while they are on their way. Default false. `result_persistent`. */
   readonly persistent?: boolean | undefined
 }
@@ -29,6 +32,7 @@ export interface RpcDeps {
  */
 export class RpcBackend implements ResultBackend {
   readonly name = 'rpc'
+  readonly keepsStates = false
   readonly countsChords = false
   readonly #connection: AmqpConnection
   readonly #logger: Logger
@@ -40,12 +44,12 @@ export class RpcBackend implements ResultBackend {
   #warned = false
 
   constructor(connection: AmqpConnection, deps: RpcDeps) {
-    const { clock, logger, codec = jsonResultCodec(), expiresMs = dayMs, persistent = false } = deps
+    const { clock, logger, codec = jsonResultCodec(), expiresMs = dayMs, persistent = false, mostResults } = deps
     this.#connection = connection
     this.#logger = logger
     this.#codec = codec
     this.#persistent = persistent
-    this.#results = new RpcResults(clock, expiresMs)
+    this.#results = new RpcResults(clock, expiresMs, mostResults)
     this.#replies = new RpcReplies(connection, { clock, logger, expiresMs }, (content, properties) =>
       this.#receive(content, properties),
     )
@@ -139,7 +143,7 @@ export class RpcBackend implements ResultBackend {
     throw unsupported('run a chord')
   }
 
-  async joinChord(): Promise<'waiting' | 'complete'> {
+  async joinChord(): Promise<'waiting'> {
     throw unsupported('run a chord')
   }
 
@@ -151,7 +155,11 @@ export class RpcBackend implements ResultBackend {
     throw unsupported('run a chord')
   }
 
-  async openChords(): Promise<readonly ChordRef[]> {
+  async chordRecord(): Promise<ChordRecord | undefined> {
+    throw unsupported('run a chord')
+  }
+
+  async claimChords(): Promise<readonly ClaimedChord[]> {
     return []
   }
 

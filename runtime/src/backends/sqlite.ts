@@ -1,19 +1,32 @@
 import type { Clock } from '../core/clock.ts'
 import { ChannelError, DecodeError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import type { ChordBody, ChordPlace, ChordRecord, ClaimedChord } from '../core/chord.ts'
 import type { ChordRef, GroupMeta, TaskMeta } from '../core/states.ts'
 import { closedError, type Operation } from '../drivers/sqlite-commit.ts'
 import { text } from '../drivers/sqlite-connection.ts'
 import { expiryMs, storeResult } from '../drivers/sqlite-results.ts'
 import type { SqliteStore } from '../drivers/sqlite-store.ts'
 import { jsonResultCodec, type ResultCodec } from '../serializers/result-codec.ts'
+import { chordBodyToDict, dictToChordBody, listToPlaces, placesToList } from '../wire/chord-dict.ts'
 import { dictToGroup, dictToMeta, groupToDict, metaToDict } from '../wire/result-meta.ts'
-import type { ChordPart, ResultBackend, StoreOptions, StorePlan } from './result-backend.ts'
+import { KnownBodies } from './known-bodies.ts'
+import type {
+  ChordPart,
+  ClaimChordsOptions,
+  JoinChordOptions,
+  OpenChordOptions,
+  ResultBackend,
+  StoreOptions,
+  StorePlan,
+} from './result-backend.ts'
 import {
   chordPartTexts,
+  chordRecordRow,
+  claimChordRows,
   closeChordRow,
-  completeChordIds,
   growChordRow,
+  hasQuietChords,
   joinChordRow,
   openChordRow,
   type Times,
@@ -31,6 +44,7 @@ export class SqliteBackend implements ResultBackend {
   readonly #watch: ResultWatch
   readonly #codec: ResultCodec
   readonly #decodeMeta: (document: string) => TaskMeta
+  readonly #bodies = new KnownBodies()
   #isClosed = false
 
   /** `codec` is the form of the documents, JSON by default; what is no text is stored as base64. */
@@ -118,17 +132,35 @@ export class SqliteBackend implements ResultBackend {
     await this.#submit((tx) => tx.run('delete from grp where id=?', id))
   }
 
-  async openChord(chord: ChordRef, size: number, options: StoreOptions): Promise<void> {
-    await this.#submit((tx) => openChordRow(tx, chord.groupId, size, this.#times(options)))
+  async openChord(chord: ChordRef, size: number, options: OpenChordOptions): Promise<void> {
+    const { groupId } = chord
+    const { places, body } = options
+    const texts = { body: this.#bodyText(body), places: places && this.#codec.encodeText(placesToList(places)) }
+    await this.#submit((tx) => openChordRow(tx, groupId, size, texts, this.#times(options)))
+    if (body) this.#bodies.add(groupId)
   }
 
-  async growChord(chord: ChordRef, by: number): Promise<void> {
-    await this.#submit((tx) => growChordRow(tx, chord.groupId, by, this.#clock.now()))
+  async growChord(chord: ChordRef, by: number, places: readonly ChordPlace[]): Promise<void> {
+    const added = JSON.stringify(placesToList(places))
+    await this.#submit((tx) => growChordRow(tx, chord.groupId, by, added, this.#clock.now()))
   }
 
-  async joinChord(chord: ChordRef, part: ChordPart, options: StoreOptions): Promise<'waiting' | 'complete'> {
-    const row = { task: part.meta.id, index: part.index, meta: this.#codec.encodeText(metaToDict(part.meta)) }
-    return this.#submit((tx) => joinChordRow(tx, chord.groupId, row, this.#times(options)), row.meta.length)
+  async joinChord(
+    chord: ChordRef,
+    part: ChordPart,
+    options: JoinChordOptions,
+  ): Promise<'waiting' | 'complete' | 'again'> {
+    const { groupId } = chord
+    const { meta } = part
+    const plan = this.plan(meta, options)
+    const row = { task: meta.id, index: part.index, meta: plan.text }
+    const body = this.#bodies.has(groupId) ? undefined : this.#bodyText(options.body)
+    const joined = await this.#submit((tx) => {
+      if (options.storesResult) storeResult(tx, plan, this.#clock.now())
+      return joinChordRow(tx, groupId, row, body, this.#times(options))
+    }, row.meta.length)
+    if (options.body) this.#bodies.add(groupId)
+    return joined
   }
 
   async chordParts(chord: ChordRef): Promise<readonly TaskMeta[]> {
@@ -137,15 +169,36 @@ export class SqliteBackend implements ResultBackend {
     return texts.map(this.#decodeMeta)
   }
 
-  async closeChord(chord: ChordRef): Promise<void> {
-    await this.#submit((tx) => closeChordRow(tx, chord.groupId))
+  async chordRecord(chord: ChordRef): Promise<ChordRecord | undefined> {
+    this.#check()
+    const row = await this.#store.read((reader) => chordRecordRow(reader, chord.groupId, this.#clock.now()))
+    if (row === undefined) return undefined
+    const { size, body, places, added } = row
+    const decode = (document: string): unknown => this.#codec.decodeText(document)
+    return readable(() => ({
+      size,
+      body: body === undefined ? undefined : dictToChordBody(decode(body)),
+      places: [
+        ...(places === undefined ? [] : listToPlaces(decode(places))),
+        ...listToPlaces(JSON.parse(added) as unknown),
+      ],
+    }))
   }
 
-  async openChords(olderThanMs: number): Promise<readonly ChordRef[]> {
+  async closeChord(chord: ChordRef): Promise<void> {
+    await this.#submit((tx) => closeChordRow(tx, chord.groupId))
+    this.#bodies.delete(chord.groupId)
+  }
+
+  async claimChords(options: ClaimChordsOptions): Promise<readonly ClaimedChord[]> {
     this.#check()
-    const nowMs = this.#clock.now()
-    const ids = await this.#store.read((reader) => completeChordIds(reader, nowMs - olderThanMs, nowMs))
-    return ids.map((groupId) => ({ groupId }))
+    const quiet = { ...options, nowMs: this.#clock.now() }
+    if (!(await this.#store.read((reader) => hasQuietChords(reader, quiet)))) return []
+    return this.#submit((tx) => claimChordRows(tx, quiet))
+  }
+
+  #bodyText(body: ChordBody | undefined): string | undefined {
+    return body && this.#codec.encodeText(chordBodyToDict(body))
   }
 
   #submit<T>(run: Operation<T>, size = 0): Promise<T> {

@@ -6,6 +6,8 @@ export const exitCodes = {
   taskFailed: 3,
   timedOut: 4,
   noWorker: 5,
+  /** A pid file of another process; as Celery and sysexits.h (EX_CANTCREAT). */
+  cannotCreate: 73,
   interrupted: 130,
 } as const
 

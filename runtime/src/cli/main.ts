@@ -1,11 +1,14 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { isTqError } from '../core/errors.ts'
 import { version } from '../core/version.ts'
-import { type AutoscaleRange, parseAutoscale } from '../worker/autoscale.ts'
 import type { DoctorFlags } from './doctor-command.ts'
 import { CommandEnd, exitCodes } from './exit-codes.ts'
+import { count, date, names, seconds } from './flag-values.ts'
+import { addInspectCommands } from './inspect-program.ts'
 import type { LiveFlags } from './live-command.ts'
 import { type Output, processOutput } from './output.ts'
+import type { QuarantineFlags } from './quarantine-command.ts'
+import { type WorkerFlags, withWorkerFlags } from './worker-flags.ts'
 
 /** Runs one command line; the process ends with the code in `process.exitCode`. Commands are imported when they are called. */
 export async function main(argv: readonly string[], output: Output = processOutput): Promise<void> {
@@ -56,26 +59,12 @@ Examples:
   tq events --dump               what happens, as it happens`,
     )
 
-  command(tq, 'worker', 'Run tasks until told to stop.')
-    .option('-n, --hostname <name>', 'node name; %h host, %n its first part', 'celery@%h')
-    .option('-c, --concurrency <n>', 'tasks at once', count)
-    .addOption(new Option('-P, --pool <pool>', 'how tasks run').choices(['async', 'threads', 'prefork', 'solo']))
-    .option('--autoscale <max,min>', 'grow and shrink the pool with the demand', range)
-    .option('--max-tasks-per-child <n>', 'replace a process or thread of the pool after so many tasks', count)
-    .option('--max-memory-per-child <kib>', 'replace a process that holds more after a task', count)
-    .option('--time-limit <s>', 'kill a run after this', seconds)
-    .option('--soft-time-limit <s>', 'abort its signal after this', seconds)
-    .option('-Q, --queues <names>', 'queues to consume, with commas between', names)
-    .option('-X, --exclude-queues <names>', 'queues not to consume, with commas between', names)
-    .option('-E, --task-events', 'send task events')
-    .option('--prefetch-multiplier <n>', 'messages held per slot; 0 is no limit', count)
-    .addOption(levels('info'))
-    .option('--ephemeral', 'end 60 s after the last task, or with the parent process')
-    .option('--idle <s>', 'with --ephemeral: end so long after the last task; 0 is never', seconds)
-    .action(async (flags: WorkerFlags, self: Command) => {
+  withWorkerFlags(command(tq, 'worker', 'Run tasks until told to stop.')).action(
+    async (flags: WorkerFlags, self: Command) => {
       const { runWorker } = await import('./worker-command.ts')
       await runWorker(all(flags, self), output)
-    })
+    },
+  )
 
   command(tq, 'call <task> [args...]', 'Call a task; arguments are JSON where they parse, else text.')
     .option('-a, --args <json>', 'arguments as a JSON list, - for standard input')
@@ -111,6 +100,8 @@ Examples:
       const { runStatus } = await import('./inspect-command.ts')
       await runStatus(all(flags, self), output)
     })
+
+  addInspectCommands({ command: (usage, description) => command(tq, usage, description), all, output })
 
   command(tq, 'events', 'Print events as they come.')
     .option('-d, --dump', 'as lines (the console is tq-tui)')
@@ -149,11 +140,22 @@ Examples:
   })
 
   command(tq, 'purge', 'Delete what waits in the queues.')
-    .option('-Q, --queues <names>', 'default: the default queue', names)
+    .option('-Q, --queues <names>', 'default: all queues of the app', names)
+    .option('-X, --exclude-queues <names>', 'queues to leave alone, with commas between', names)
+    .option('--vacuum', 'then give the free space of the SQLite file back to the disk')
     .option('-f, --force', 'do not ask')
     .action(async (flags: PurgeFlags, self: Command) => {
       const { runPurge } = await import('./queue-commands.ts')
       await runPurge(all(flags, self), output)
+    })
+
+  command(tq, 'quarantine', 'What was set aside instead of run, and why.')
+    .option('-n, --limit <n>', 'the newest so many', count, 50)
+    .option('--restore [ids...]', 'send these again; without ids all')
+    .option('--drop [ids...]', 'delete these; without ids all')
+    .action(async (flags: QuarantineFlags, self: Command) => {
+      const { runQuarantine } = await import('./quarantine-command.ts')
+      await runQuarantine(all(flags, self), output)
     })
 
   command(tq, 'backup <file>', 'Copy the SQLite file while it is in use.').action(
@@ -214,24 +216,6 @@ export interface AppLineFlags {
   readonly json?: boolean
 }
 
-export interface WorkerFlags extends AppLineFlags {
-  readonly hostname: string
-  readonly concurrency?: number
-  readonly pool?: 'async' | 'threads' | 'prefork' | 'solo'
-  readonly autoscale?: AutoscaleRange
-  readonly maxTasksPerChild?: number
-  readonly maxMemoryPerChild?: number
-  readonly timeLimit?: number
-  readonly softTimeLimit?: number
-  readonly queues?: readonly string[]
-  readonly excludeQueues?: readonly string[]
-  readonly taskEvents?: boolean
-  readonly prefetchMultiplier?: number
-  readonly loglevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
-  readonly ephemeral?: boolean
-  readonly idle?: number
-}
-
 export interface CallFlags extends AppLineFlags {
   readonly args?: string
   readonly kwargs?: string
@@ -270,6 +254,8 @@ export interface ConfigFlags extends AppLineFlags {
 
 export interface PurgeFlags extends AppLineFlags {
   readonly queues?: readonly string[]
+  readonly excludeQueues?: readonly string[]
+  readonly vacuum?: boolean
   readonly force?: boolean
 }
 
@@ -288,44 +274,4 @@ function command(tq: Command, usage: string, description: string): Command {
 // Commander types options loosely; the interfaces above are what the lines that declare them say.
 function all<F>(flags: F, self: Command): F {
   return { ...flags, ...self.optsWithGlobals<F & object>() }
-}
-
-function levels(value: string): Option {
-  const option = new Option('-l, --loglevel <level>', 'what is logged')
-  return option.choices(['debug', 'info', 'warn', 'error', 'silent']).default(value)
-}
-
-function count(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number')
-  return value
-}
-
-function seconds(text: string): number {
-  const value = Number(text)
-  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('expected seconds')
-  return value
-}
-
-function range(text: string): AutoscaleRange {
-  try {
-    return parseAutoscale(text)
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
-  }
-}
-
-function date(text: string): Date {
-  const value = new Date(text)
-  if (Number.isNaN(value.getTime())) throw new InvalidArgumentError('expected a time such as 2026-01-02T03:04:05Z')
-  return value
-}
-
-function names(text: string): readonly string[] {
-  const found = text
-    .split(',')
-    .map((one) => one.trim())
-    .filter((one) => one !== '')
-  if (found.length === 0) throw new InvalidArgumentError('expected names with commas between')
-  return found
 }

@@ -7,9 +7,13 @@ export interface Output {
   readonly isTty: boolean
 }
 
+// Kept as they are: a worker redirects what its tasks write there.
+const stdout = process.stdout.write.bind(process.stdout)
+const stderr = process.stderr.write.bind(process.stderr)
+
 export const processOutput: Output = {
-  data: (text) => void process.stdout.write(`${text}\n`),
-  note: (text) => void process.stderr.write(`${text}\n`),
+  data: (text) => void stdout(`${text}\n`),
+  note: (text) => void stderr(`${text}\n`),
   get isTty() {
     return process.stdout.isTTY === true
   },

@@ -1,4 +1,5 @@
 import { DecodeError } from '../core/errors.ts'
+import type { Stamps } from '../core/stamps.ts'
 import { refusalOf } from '../wire/control-dict.ts'
 import { type InspectAnswer, type InspectQuery, inspectReaders } from './inspect-answer.ts'
 import type { CallOptions, CastOptions, Mailbox } from './mailbox.ts'
@@ -72,6 +73,18 @@ export class Control {
     return replies.length
   }
 
+  /** What a worker that starts asks the others; their answers as they are. Source: celery/worker/consumer/mingle.py. */
+  async hello(
+    fromNode: string,
+    revoked: Readonly<Record<string, unknown>>,
+    options: ReplyOptions = {},
+  ): Promise<Readonly<Record<string, { readonly revoked?: unknown }>>> {
+    const replies = await this.#mailbox.call('hello', { fromNode, revoked }, options)
+    return Object.fromEntries(
+      replies.flatMap(({ hostname, value }) => (isAnswer(value) && hostname !== fromNode ? [[hostname, value]] : [])),
+    )
+  }
+
   inspect<Q extends InspectQuery>(query: Q, options: InspectOptions = {}): Promise<Replies<InspectAnswer[Q]>> {
     return this.#ask(query, questionArgs(query, options), options, inspectReaders[query])
   }
@@ -83,6 +96,15 @@ export class Control {
   async revoke(id: string | readonly string[], options: RevokeOptions = {}): Promise<void> {
     const { terminate = false, signal = 'SIGTERM', ...to } = options
     await this.#mailbox.cast('revoke', { taskId: id, terminate, signal }, to)
+  }
+
+  /**
+   * As `revoke`, for all calls that have one of these values under this stamp, now or later: `{ order: 17 }`, `{ order: [17, 18] }`.
+   * Source: celery/app/control.py, Control.revoke_by_stamped_headers.
+   */
+  async revokeByStampedHeaders(headers: Stamps, options: RevokeOptions = {}): Promise<void> {
+    const { terminate = false, signal = 'SIGTERM', ...to } = options
+    await this.#mailbox.cast('revokeByStampedHeaders', { headers, terminate, signal }, to)
   }
 
   /** `rate` as `10/s`, `10/m`, `10/h` or a number per second; `0` lifts it. */
@@ -153,6 +175,10 @@ function readReply<T>(command: string, value: unknown, read: (value: unknown) =>
     if (!(error instanceof DecodeError)) throw error
     return { error: `The answer to ${command} cannot be read: ${error.message}` }
   }
+}
+
+function isAnswer(value: unknown): value is { readonly revoked?: unknown } {
+  return typeof value === 'object' && value !== null && !('error' in value)
 }
 
 function okOf(value: unknown): string {

@@ -87,9 +87,14 @@ export class Mailbox {
     }
   }
 
-  /** Gives up the reply address; open calls resolve with what they have. */
-  async close(): Promise<void> {
+  /** As `rest`, and no call is taken any more. */
+  close(): Promise<void> {
     this.#closed = true
+    return this.rest()
+  }
+
+  /** Gives up the reply address; open calls resolve with what they have, and a later one opens another. */
+  async rest(): Promise<void> {
     for (const collector of this.#calls.values()) collector.finish()
     const listening = this.#listening
     this.#listening = undefined

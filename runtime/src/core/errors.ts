@@ -78,6 +78,31 @@ export class ArgumentError extends TqError {
   readonly code = 'TQ_ARGUMENT'
 }
 
+/** Arguments, or a result, that the task's option `validate` refuses. The texts of values that are redacted are not in it. */
+export class ValidationError extends TqError {
+  readonly code = 'TQ_VALIDATION'
+  readonly taskName: string
+  /** Each with the path that leads to it, e.g. `order.items[3].price`; an empty path is the whole. */
+  readonly issues: readonly ValidationIssue[]
+
+  constructor(taskName: string, what: 'arguments' | 'result', issues: readonly ValidationIssue[]) {
+    const shown = issues
+      .slice(0, mostIssues)
+      .map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+    const more = issues.length > mostIssues ? `; and ${issues.length - mostIssues} more` : ''
+    super(`The ${what} of ${taskName} ${what === 'result' ? 'is' : 'are'} not valid: ${shown.join('; ')}${more}`)
+    this.taskName = taskName
+    this.issues = issues
+  }
+}
+
+export interface ValidationIssue {
+  readonly path: string
+  readonly message: string
+}
+
+const mostIssues = 10
+
 /** A value cannot be serialised; `path` leads to it, e.g. `args[0].items[3].when`. */
 export class EncodeError extends TqError {
   readonly code = 'TQ_ENCODE'
@@ -144,6 +169,31 @@ export class QueueNotFoundError extends TqError {
   }
 }
 
+/** A unique task is queued or running with the same key, and its option says that this is an error. Nothing was sent. */
+export class DuplicateCallError extends TqError {
+  readonly code = 'TQ_DUPLICATE_CALL'
+  readonly taskName: string
+  /** Id of the call that is queued or running. */
+  readonly taskId: string
+
+  constructor(taskName: string, taskId: string) {
+    super(
+      `${taskName} was not sent: ${taskId} is queued or running with the same key. Wait for it, or set unique.onDuplicate to 'result' to get its result.`,
+    )
+    this.taskName = taskName
+    this.taskId = taskId
+  }
+}
+
+/** The task's signal aborts with it when somebody calls `result.abort()`. Thrown on, it is how the task failed; it is never tried again. */
+export class AbortedError extends TqError {
+  readonly code = 'TQ_ABORTED'
+
+  constructor() {
+    super('The task was aborted.')
+  }
+}
+
 // --- brokers and backends -------------------------------------------------------------------------------------------
 
 /** The server (or file) cannot be reached or went away. Worth trying again. URLs in the text are masked. */
@@ -178,7 +228,7 @@ export class TimeoutError extends TqError {
 
 /** A task failed somewhere else; carries what its worker stored. `get()` rejects with it. */
 export class TaskFailedError extends TqError {
-  readonly code = 'TQ_TASK_FAILED'
+  readonly code: string = 'TQ_TASK_FAILED'
   readonly taskId: string
   /** Error class on the worker, e.g. `ValueError` or `TypeError`. */
   readonly type: string
@@ -201,6 +251,24 @@ export class TaskFailedError extends TqError {
     this.module = failed.module
     this.args = failed.message
     this.remoteTraceback = traceback
+  }
+}
+
+/** A part of a chord's header failed, so that its body never ran. `get()` of the body, and of what follows it, rejects with it. */
+export class ChordError extends TaskFailedError {
+  override readonly code = 'TQ_CHORD_FAILED'
+  /** The part that failed, where the text names one. */
+  get partId(): string | undefined {
+    return /^Dependency (\S+) raised /.exec(String(this.args[0]))?.[1]
+  }
+}
+
+/** `iterdeps()` came to a result that is not ready, and was not told `intermediate`. */
+export class IncompleteStreamError extends TqError {
+  readonly code = 'TQ_INCOMPLETE_STREAM'
+
+  constructor(id: string) {
+    super(`Result ${id} is not ready: what came of it is not known yet. Wait for it, or pass { intermediate: true }.`)
   }
 }
 
@@ -227,6 +295,26 @@ export class JoinInTaskError extends TqError {
     )
   }
 }
+
+// --- tasks that an HTTP endpoint runs --------------------------------------------------------------------------------
+
+/** The endpoint of an HTTP task may not be called, was not reached, or took too long or sent too much. Holds no more of the URL than its origin. */
+export class HttpTaskError extends TqError {
+  readonly code: string = 'TQ_HTTP_TASK'
+}
+
+/** The endpoint answered, but not as a task does. Name as in celery/task/http.py (Celery 3.1); so the two after it. */
+export class InvalidResponseError extends HttpTaskError {
+  override readonly code = 'TQ_HTTP_RESPONSE'
+}
+
+/** The endpoint says that it failed; the message is its reason. */
+export class RemoteExecuteError extends HttpTaskError {
+  override readonly code = 'TQ_HTTP_FAILURE'
+}
+
+/** The endpoint's `status` is neither success nor failure. */
+export class UnknownStatusError extends InvalidResponseError {}
 
 // --- raised by tasks to steer their own settlement --------------------------------------------------------------------
 

@@ -49,3 +49,33 @@ export function nodeName(pattern: string, host: string = hostname()): string {
 export function requestOrigin(pid: number, host: string = hostname()): string {
   return `gen${pid}@${host}`
 }
+
+/** Hex digits at the end of an id that tell it from others of the same canvas. */
+const placeDigits = 5
+
+/**
+ * Ids of one canvas, in the order of asking: UUIDs of version 7 that differ in their last digits only, so that what is known of the
+ * canvas is found from any of them by `relationOf`.
+ */
+export function relatedIds(nowMs: number): () => string {
+  let base = taskId(nowMs).slice(0, -placeDigits)
+  let next = 0
+  return () => {
+    if (next === 16 ** placeDigits) {
+      base = taskId(nowMs).slice(0, -placeDigits)
+      next = 0
+    }
+    return base + (next++).toString(16).padStart(placeDigits, '0')
+  }
+}
+
+/** What ids of one canvas have in common. Of any other text something that no canvas has. */
+export function relationOf(id: string): string {
+  return id.slice(0, -placeDigits)
+}
+
+/** Epoch ms at which an id was made; undefined for one that is no UUID of version 7. */
+export function timeOfId(id: string): number | undefined {
+  const [, high = '', low = ''] = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-/.exec(id) ?? []
+  return high === '' ? undefined : Number.parseInt(high + low, 16)
+}

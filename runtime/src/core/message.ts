@@ -19,7 +19,7 @@ export interface Message {
   readonly limits: TimeLimits
   readonly callbacks: readonly SignatureData[]
   readonly errbacks: readonly SignatureData[]
-  /** What is left of a chain, in natural order: the first element runs next. */
+  /** What is left of a chain, in natural order: the first element runs next. Of a long one the last element may stand for the rest, as a chain. */
   readonly chain: readonly SignatureData[]
   /** Body of the chord that this task is a header part of. */
   readonly chord: SignatureData | undefined
@@ -27,6 +27,11 @@ export interface Message {
   readonly replyTo: string
   readonly origin: string
   readonly ignoreResult: boolean
+  /**
+   * It may have been sent before, under the same id: what sends it died or was delivered again in the meantime. Then a final state
+   * under its id is its own, and it does not run again.
+   */
+  readonly repeated?: boolean | undefined
   /** Display name in events and logs. */
   readonly shadow: string | undefined
   /** Texts that stand for the arguments in events and logs; made from them where undefined. Set them to hide secrets. */
@@ -38,6 +43,36 @@ export interface Message {
   /** Headers of the message that tq does not know; kept and forwarded. */
   readonly extraHeaders: Readonly<Record<string, unknown>>
   readonly properties: MessageProperties
+}
+
+/** A call of nothing but its arguments: no parent, no limits, nothing after it. */
+export function bareMessage(call: Pick<Message, 'id' | 'task' | 'args' | 'origin'>): Message {
+  return {
+    ...call,
+    kwargs: {},
+    rootId: call.id,
+    parentId: undefined,
+    groupId: undefined,
+    groupIndex: undefined,
+    etaMs: undefined,
+    expiresMs: undefined,
+    retries: 0,
+    limits: {},
+    callbacks: [],
+    errbacks: [],
+    chain: [],
+    chord: undefined,
+    replyTo: '',
+    ignoreResult: false,
+    shadow: undefined,
+    argsRepr: undefined,
+    kwargsRepr: undefined,
+    replacedTaskNesting: 0,
+    stamps: {},
+    stampedHeaders: [],
+    extraHeaders: {},
+    properties: { priority: 0, deliveryMode: 1, correlationId: call.id },
+  }
 }
 
 /** Seconds, as Celery's `soft_time_limit` and `time_limit`. */
@@ -52,7 +87,9 @@ export interface MessageProperties {
   /** 2 persistent, 1 transient. */
   readonly deliveryMode: 1 | 2
   readonly correlationId: string
-  /** For other programs; what arrives is not read back. */
+  /** Milliseconds to live in the queue (RabbitMQ); where undefined, until the call expires. What arrives is not read back. */
+  readonly expirationMs?: number | undefined
+  /** For other programs: tq hands them on and does nothing by them. */
   readonly messageId?: string | undefined
   readonly userId?: string | undefined
   readonly appId?: string | undefined

@@ -7,7 +7,12 @@ export type Outcome = Ending & {
 }
 
 export type Ending =
-  | { readonly kind: 'success'; readonly value: unknown }
+  | {
+      readonly kind: 'success'
+      readonly value: unknown
+      /** The child that ran it has stored the value, which is large, and keeps it; this is what can be shown of it. */
+      readonly stored?: { readonly repr: string } | undefined
+    }
   | { readonly kind: 'retry'; readonly etaMs: number; readonly cause: Failure; readonly changes: RetryChanges }
   | { readonly kind: 'failure'; readonly failure: Failure }
   | { readonly kind: 'timeout'; readonly limitSeconds: number; readonly failure: Failure }

@@ -20,6 +20,16 @@ export function redactCall(
   return { args: shown, kwargs: redactFields(kwargs, names, []) }
 }
 
+/** Whether a value, however deep, has a field of one of these names: what is said of it may show the field. */
+export function holdsName(value: unknown, names: ReadonlySet<string>, open: object[] = []): boolean {
+  if (names.size === 0 || typeof value !== 'object' || value === null || open.includes(value)) return false
+  // What is nested deeper than that is not looked at: it may be anything.
+  if (open.length > 100) return true
+  if (types.isDate(value) || types.isUint8Array(value)) return false
+  const inside = [...open, value]
+  return Object.entries(value).some(([key, field]) => names.has(key) || holdsName(field, names, inside))
+}
+
 function redact(value: unknown, names: ReadonlySet<string>, open: object[]): unknown {
   // What is nested deeper than that is not shown either.
   if (typeof value !== 'object' || value === null || open.includes(value) || open.length > 100) return value

@@ -1,5 +1,5 @@
-/** Kinds of exchange that tq routes by. Celery's fourth, `headers`, exists on RabbitMQ alone and is not offered. */
-export type ExchangeKind = 'direct' | 'topic' | 'fanout'
+/** Kinds of exchange that tq routes by. `headers`, which goes by the headers of a message, exists on RabbitMQ alone. */
+export type ExchangeKind = 'direct' | 'topic' | 'fanout' | 'headers'
 
 /** One queue of the setting `taskQueues`. Seconds where the name is kombu's. */
 export interface QueueOptions {
@@ -10,6 +10,10 @@ export interface QueueOptions {
   readonly exchangeType?: ExchangeKind | undefined
   /** The binding's key, with `*` and `#` on a topic exchange; default the setting `taskDefaultRoutingKey`. */
   readonly routingKey?: string | undefined
+  /**
+   * RabbitMQ: what a `headers` exchange compares, `{ 'x-match': 'any', format: 'pdf' }`; calls say theirs in their option `headers`.
+   */
+  readonly bindingArguments?: Readonly<Record<string, unknown>> | undefined
   /** Further bindings of the same queue. */
   readonly bindings?: readonly BindingOptions[] | undefined
   /** Broker arguments as they are, e.g. `x-dead-letter-exchange` (RabbitMQ). */
@@ -39,6 +43,7 @@ export interface BindingOptions {
   /** Default `direct`. */
   readonly exchangeType?: ExchangeKind | undefined
   readonly routingKey: string
+  readonly bindingArguments?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** The setting `taskQueues`: names and options, in a list or by name. */

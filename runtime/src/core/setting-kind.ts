@@ -28,6 +28,7 @@ export type SettingKind =
   | 'rate'
   | 'zone'
   | 'tls'
+  | 'annotations'
 
 /** What the value should have been (`a number that is not negative`); undefined where it is right. */
 export function wantedKind(setting: SettingSpec<unknown>, value: unknown): string | undefined {
@@ -52,6 +53,10 @@ export function wantedKind(setting: SettingSpec<unknown>, value: unknown): strin
       return isObject(value) ? undefined : 'an object'
     case 'tls':
       return typeof value === 'boolean' || isObject(value) ? undefined : 'true, false or an object of files'
+    case 'annotations':
+      return isObject(value) || (Array.isArray(value) && value.every(isObject))
+        ? undefined
+        : 'an object of task options by task name, an object with annotate(), or a list of them'
     case 'priority':
       return number && Number.isInteger(value) && value <= 255 ? undefined : 'a whole number from 0 to 255'
     case 'rate':

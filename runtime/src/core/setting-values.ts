@@ -9,7 +9,7 @@ export interface RetryPolicy {
   readonly retryErrors?: readonly (string | (abstract new (...args: never[]) => Error))[] | undefined
 }
 
-/** TLS to a broker or backend. Files, or their text. Celery's names for Redis (`sslCaCerts`, …) mean the same. */
+/** TLS to a broker or backend. Files, or their text. Celery's names for RabbitMQ (`caCerts`, …) and Redis (`sslCaCerts`, …) mean the same. */
 export interface TlsSettings {
   /** Certificates to trust; those of the system by default. */
   readonly ca?: string | undefined
@@ -17,8 +17,16 @@ export interface TlsSettings {
   readonly key?: string | undefined
   /** False trusts any certificate. */
   readonly rejectUnauthorized?: boolean | undefined
+  /** False takes a trusted certificate of any name. */
+  readonly checkHostname?: boolean | undefined
+  readonly ciphers?: string | undefined
   /** Name that the certificate must have; the host by default. */
   readonly servername?: string | undefined
+  readonly caCerts?: string | undefined
+  readonly certfile?: string | undefined
+  readonly keyfile?: string | undefined
+  /** `none`, `optional` or `required`. */
+  readonly certReqs?: string | undefined
   readonly sslCaCerts?: string | undefined
   readonly sslCertfile?: string | undefined
   readonly sslKeyfile?: string | undefined
@@ -40,6 +48,12 @@ export interface TransportSettings {
   readonly fanoutPatterns?: boolean | undefined
   /** How many messages of vanished workers are brought back at once; 100 by default. Redis. */
   readonly unackedRestoreLimit?: number | undefined
+  /** Other names for the keys of what workers hold; all of them have to agree, Celery's too. Redis. */
+  readonly unackedKey?: string | undefined
+  readonly unackedIndexKey?: string | undefined
+  readonly unackedMutexKey?: string | undefined
+  /** What CLIENT LIST shows of our connections. Redis. */
+  readonly clientName?: string | undefined
   /** Sentinel: name of the group of servers; no default. */
   readonly masterName?: string | undefined
   /** Sentinel: how to get in there. */

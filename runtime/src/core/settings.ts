@@ -1,6 +1,7 @@
 import type { ExchangeKind, QueueSettings, TaskRoutes } from './routing.ts'
 import type { SettingKind, SettingSpec } from './setting-kind.ts'
 import type { RetryPolicy, TlsSettings, TransportSettings } from './setting-values.ts'
+import type { TaskAnnotations } from './task-annotations.ts'
 
 /** Every setting. Names are Celery's lower-case ones in camelCase; defaults are Celery 5.6's unless the text says otherwise. */
 export const settingTable = {
@@ -9,6 +10,18 @@ export const settingTable = {
     'text',
     undefined,
     'Where messages go: sqlite:///path, redis://host:port/db, amqp://user:password@host:port/vhost, memory://. Unset: the project’s own file .tq/tq.db. TQ_BROKER_URL wins over it.',
+  ),
+  brokerReadUrl: spec<string | undefined>(
+    'broker_read_url',
+    'text',
+    undefined,
+    'Where workers take messages from, if that is another address of the broker than brokerUrl. TQ_BROKER_URL wins over it.',
+  ),
+  brokerWriteUrl: spec<string | undefined>(
+    'broker_write_url',
+    'text',
+    undefined,
+    'Where calls are sent to, if that is another address of the broker than brokerUrl. TQ_BROKER_URL wins over it.',
   ),
   resultBackend: spec<string | undefined>(
     'result_backend',
@@ -20,7 +33,7 @@ export const settingTable = {
     'broker_transport_options',
     'object',
     {},
-    'Options of the broker. Redis: visibilityTimeout (s, 3600), globalKeyprefix, sep, prioritySteps, queueOrderStrategy, fanoutPrefix, fanoutPatterns, unackedRestoreLimit, masterName, sentinelKwargs, socketTimeout, socketConnectTimeout, healthCheckInterval (s). SQLite: leaseMs, sync, syncMs, maxBytes.',
+    'Options of the broker. Redis: visibilityTimeout (s, 3600), globalKeyprefix, sep, prioritySteps, queueOrderStrategy, fanoutPrefix, fanoutPatterns, unackedRestoreLimit, unackedKey, unackedIndexKey, unackedMutexKey, clientName, masterName, sentinelKwargs, socketTimeout, socketConnectTimeout, healthCheckInterval (s). SQLite: leaseMs, sync, syncMs, maxBytes.',
   ),
   resultBackendTransportOptions: spec<TransportSettings>(
     'result_backend_transport_options',
@@ -32,7 +45,7 @@ export const settingTable = {
     'broker_use_ssl',
     'tls',
     false,
-    'TLS to the broker, whatever its URL says: true, or { ca, cert, key, rejectUnauthorized } with files or their text.',
+    'TLS to the broker, whatever its URL says: true, or { ca, cert, key, rejectUnauthorized, servername } with files or their text; Celery’s names for them do as well.',
   ),
   redisBackendUseSsl: spec<boolean | TlsSettings>(
     'redis_backend_use_ssl',
@@ -316,14 +329,42 @@ export const settingTable = {
     'How signed messages are laid out: `separated` as Celery 5.5 and later, `raw` for peers of Celery 5.4 and older. Both are read.',
     { oneOf: ['separated', 'raw'] },
   ),
+  taskAnnotations: spec<TaskAnnotations | undefined>(
+    'task_annotations',
+    'annotations',
+    undefined,
+    'Options of tasks by name, glob or *, over those of their definitions; or a list of that, or objects with annotate(task). The more exact wins.',
+  ),
   taskAcksLate: spec('task_acks_late', 'boolean', false, 'Acknowledge after the run instead of before it.'),
-  taskAcksOnFailure: spec('task_acks_on_failure', 'boolean', true, 'With late acknowledgement: failures too.'),
-  taskAcksOnTimeout: spec('task_acks_on_timeout', 'boolean', true, 'With late acknowledgement: timeouts too.'),
+  taskAcksOnFailure: spec<boolean | undefined>(
+    'task_acks_on_failure',
+    'boolean',
+    undefined,
+    'With late acknowledgement: failures too; false: they are dropped, or dead-lettered (RabbitMQ). Unset: as taskAcksOnFailureOrTimeout.',
+  ),
+  taskAcksOnTimeout: spec<boolean | undefined>(
+    'task_acks_on_timeout',
+    'boolean',
+    undefined,
+    'With late acknowledgement: runs that were over their hard limit too; false: they go back to their queue. Unset: as taskAcksOnFailureOrTimeout.',
+  ),
+  taskAcksOnFailureOrTimeout: spec(
+    'task_acks_on_failure_or_timeout',
+    'boolean',
+    true,
+    'The former name of taskAcksOnFailure and taskAcksOnTimeout, where these are unset.',
+  ),
   taskRejectOnWorkerLost: spec(
     'task_reject_on_worker_lost',
     'boolean',
     false,
     'With late acknowledgement: back to the queue when the process that ran the task died.',
+  ),
+  taskWorkerLostLimit: spec(
+    undefined,
+    'number',
+    3,
+    'With late acknowledgement: a task that so many processes died of is set aside in the quarantine instead of run again (see tq quarantine). 0: no limit.',
   ),
   taskTrackStarted: spec('task_track_started', 'boolean', false, 'Store STARTED when a run begins.'),
   taskIgnoreResult: spec('task_ignore_result', 'boolean', false, 'Store no results.'),
@@ -338,6 +379,13 @@ export const settingTable = {
     'boolean',
     false,
     'Error callbacks of a chord are callbacks of its header’s members, too, not of its body alone.',
+  ),
+  chordSweepInterval: spec(
+    undefined,
+    'number',
+    5,
+    'How often workers look for chords that another one left when it died: a complete one whose body nobody sent for as long; parts with a result that nobody counted, after twelve times as long. 0: never.',
+    { unit: 's' },
   ),
   taskSoftTimeLimit: spec<number | undefined>(
     'task_soft_time_limit',
@@ -380,6 +428,12 @@ export const settingTable = {
     false,
     'rpc: results on their way survive a restart of the broker.',
   ),
+  resultCacheMax: spec(
+    'result_cache_max',
+    'number',
+    100_000,
+    'rpc: so many results are kept in the process that sent the tasks; the oldest go first (Celery: -1, which keeps none).',
+  ),
   resultExpires: spec('result_expires', 'number', 86_400, 'Results are deleted after this; 0 keeps them.', {
     unit: 's',
   }),
@@ -409,6 +463,19 @@ export const settingTable = {
     'Starts of a task per worker: a number per second, or `10/s`, `100/m`, `5/h`.',
   ),
   workerDisableRateLimits: spec('worker_disable_rate_limits', 'boolean', false, 'Rate limits are ignored.'),
+  workerDeduplicateSuccessfulTasks: spec(
+    'worker_deduplicate_successful_tasks',
+    'boolean',
+    false,
+    'A task that is delivered again does not run where its result is SUCCESS already. Costs a look at the result of each redelivery.',
+  ),
+  workerProcAliveTimeout: spec(
+    'worker_proc_alive_timeout',
+    'number',
+    60,
+    'A process or thread of the pool that has not loaded the app by then is killed and started anew (Celery: 4).',
+    { unit: 's' },
+  ),
   workerMaxTasksPerChild: spec<number | undefined>(
     'worker_max_tasks_per_child',
     'number',
@@ -440,6 +507,75 @@ export const settingTable = {
     false,
     'Each worker also consumes a queue of its own, to which workerQueue(hostname) sends.',
   ),
+  workerDisablePrefetch: spec(
+    'worker_disable_prefetch',
+    'boolean',
+    false,
+    'Only messages that there is a free slot for are taken from the broker, whatever the multiplier.',
+  ),
+  workerStateDb: spec<string | undefined>(
+    'worker_state_db',
+    'text',
+    undefined,
+    'File in which revoked ids and the logical clock outlive a worker (`-S`); %n, %h … stand for parts of its name.',
+  ),
+  workerRevokesMax: spec(
+    undefined,
+    'number',
+    50_000,
+    'How many revoked ids a worker remembers, the newest (Celery: the variable CELERY_WORKER_REVOKES_MAX).',
+  ),
+  workerRevokeExpires: spec(
+    undefined,
+    'number',
+    10_800,
+    'How long it remembers them (Celery: the variable CELERY_WORKER_REVOKE_EXPIRES).',
+    { unit: 's' },
+  ),
+  workerSoftShutdownTimeout: spec(
+    'worker_soft_shutdown_timeout',
+    'number',
+    0,
+    'What runs gets so long to end at SIGQUIT and the second SIGINT, before it is given back.',
+    { unit: 's' },
+  ),
+  workerEnableSoftShutdownOnIdle: spec(
+    'worker_enable_soft_shutdown_on_idle',
+    'boolean',
+    false,
+    'The time of workerSoftShutdownTimeout is waited for also where nothing runs.',
+  ),
+  workerCancelLongRunningTasksOnConnectionLoss: spec(
+    'worker_cancel_long_running_tasks_on_connection_loss',
+    'boolean',
+    false,
+    'When the broker is lost, what runs and is acknowledged late is ended: it is delivered again anyway.',
+  ),
+  workerLogFormat: spec<string | undefined>(
+    'worker_log_format',
+    'text',
+    undefined,
+    'How a worker’s log lines look, in Python’s notation, or `json`. Unset: [%(asctime)s: %(levelname)s/%(processName)s] %(message)s.',
+  ),
+  workerTaskLogFormat: spec<string | undefined>(
+    'worker_task_log_format',
+    'text',
+    undefined,
+    'How log lines of tasks look; there are %(task_name)s and %(task_id)s, too. Unset: as workerLogFormat’s own, with both before the message.',
+  ),
+  workerLogColor: spec<boolean | undefined>(
+    'worker_log_color',
+    'boolean',
+    undefined,
+    'Colours by level. Unset: where stderr is a terminal and no file is logged to. True has no more colours than that.',
+  ),
+  workerRedirectStdouts: spec(
+    'worker_redirect_stdouts',
+    'boolean',
+    true,
+    'What tasks write to stdout and stderr goes to the worker’s log, with their names and ids.',
+  ),
+  workerRedirectStdoutsLevel: spec('worker_redirect_stdouts_level', 'text', 'WARNING', 'The level of these lines.'),
   workerEnableRemoteControl: spec('worker_enable_remote_control', 'boolean', true, 'Answer remote control.'),
   workerHeartbeatInterval: spec(
     undefined,

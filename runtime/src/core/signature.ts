@@ -1,3 +1,5 @@
+import type { Stamps } from './stamps.ts'
+
 /** What to call, as plain data: a task, or one of the three compositions. JSON-able; Celery's dict is made of it in `wire/`. */
 export interface SignatureData {
   readonly kind: 'task' | 'chain' | 'group' | 'chord'
@@ -47,6 +49,7 @@ export interface SignatureOptions {
   readonly timeLimit?: number | undefined
   readonly softTimeLimit?: number | undefined
   readonly ignoreResult?: boolean | undefined
+  readonly stamps?: Stamps | undefined
   /** Options that tq does not know, by their wire name; kept and forwarded. */
   readonly extra?: Readonly<Record<string, unknown>> | undefined
 }

@@ -25,6 +25,17 @@ export function stateRank(state: string): 0 | 1 | 2 {
   return readyStates.has(state) ? 1 : 0
 }
 
+/**
+ * How final a state is that stands already: an aborted task stays aborted, whatever it tells of its progress, until it ends. Source of
+ * the state: celery/contrib/abortable.py.
+ */
+export function standingRank(state: string): 0 | 1 | 2 {
+  return state === abortedState ? 1 : stateRank(state)
+}
+
+/** Somebody asked the task to end; not a ready state. */
+export const abortedState = 'ABORTED'
+
 /** An error as it is stored: Celery's exc_type, exc_message and exc_module. */
 export interface StoredError {
   /** Class name, e.g. `ValueError`. */
@@ -54,6 +65,7 @@ export interface TaskMeta {
   readonly worker?: string | undefined
   readonly retries?: number | undefined
   readonly queue?: string | undefined
+  readonly stamps?: Readonly<Record<string, unknown>> | undefined
   /** Fields of a foreign document that tq does not know. */
   readonly extra?: Readonly<Record<string, unknown>> | undefined
 }

@@ -1,10 +1,13 @@
 import type { Channel } from 'amqplib'
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
+import { closeChannel, whileOpen } from './amqp-channel.ts'
 import { amqpError } from './amqp-errors.ts'
 import { AmqpLink, type AmqpState, type Unsubscribe } from './amqp-link.ts'
 import { AmqpPublisher } from './amqp-publisher.ts'
 import { parseAmqpUrls } from './amqp-url.ts'
+import type { FailoverStrategy } from './failover.ts'
+import type { TlsWish } from './tls.ts'
 
 export type { AmqpState, Unsubscribe } from './amqp-link.ts'
 
@@ -17,6 +20,10 @@ export interface AmqpConnectionDeps {
   readonly heartbeatSeconds?: number | undefined
   /** Longest pause between two tries to reconnect; default 2,000. */
   readonly retryMaxMs?: number | undefined
+  /** TLS whatever the URL's scheme; what it leaves open is as the URL says. */
+  readonly tls?: TlsWish | undefined
+  /** Which of several servers is tried when one is lost; `round-robin` by default. */
+  readonly failover?: FailoverStrategy | undefined
 }
 
 /**
@@ -34,9 +41,10 @@ export class AmqpConnection {
   /** `url` as of `parseAmqpUrls`. Throws SettingError. */
   constructor(url: string, deps: AmqpConnectionDeps) {
     const { clock, logger, connectTimeoutMs = 4000, heartbeatSeconds = 10, retryMaxMs = 2000 } = deps
-    const addresses = parseAmqpUrls(url)
+    const { failover = 'round-robin' } = deps
+    const addresses = parseAmqpUrls(url, deps.tls)
     const link = (purpose: string): AmqpLink =>
-      new AmqpLink(addresses, { clock, logger, connectTimeoutMs, heartbeatSeconds, retryMaxMs, purpose })
+      new AmqpLink(addresses, { clock, logger, connectTimeoutMs, heartbeatSeconds, retryMaxMs, failover, purpose })
     this.publishing = link('publishing')
     this.consuming = link('consuming')
     this.publisher = new AmqpPublisher(this.publishing)
@@ -75,16 +83,12 @@ export class AmqpConnection {
    */
   async withChannel<T>(ask: (channel: Channel) => Promise<T>): Promise<T> {
     const channel = await this.publishing.openChannel()
-    let closed = false
-    channel.once('close', () => {
-      closed = true
-    })
     try {
-      return await ask(channel)
+      return await whileOpen(channel, ask)
     } catch (error) {
       throw amqpError(error, this.url)
     } finally {
-      if (!closed) await channel.close().catch(() => undefined)
+      await closeChannel(channel)
     }
   }
 

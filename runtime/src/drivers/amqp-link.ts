@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import type { Clock, Timer } from '../core/clock.ts'
 import { ConnectionError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { amqpError, unreachable } from './amqp-errors.ts'
 import type { AmqpAddress } from './amqp-url.ts'
+import { failoverStep, type FailoverStrategy } from './failover.ts'
+import { tlsSocketOptions } from './tls.ts'
 
 export type AmqpState = 'connecting' | 'ready' | 'lost' | 'closed'
 export type Unsubscribe = () => void
@@ -16,6 +17,7 @@ export interface AmqpLinkDeps {
   readonly heartbeatSeconds: number
   /** Longest pause between two tries to reconnect. */
   readonly retryMaxMs: number
+  readonly failover: FailoverStrategy
   /** Shown by `rabbitmqctl list_connections`. */
   readonly purpose: string
 }
@@ -27,7 +29,7 @@ const closeTimeoutMs = 2000
  * One TCP connection to one of several nodes.
  *
  * States: `connecting` -> `ready` <-> `lost` -> `closed`. The first `connect` tries each address once and gives up; from then on
- * a lost connection is made anew, at the addresses in turn, with pauses of 25 ms up to `retryMaxMs`. Channels do not survive it.
+ * a lost connection is made anew, at the addresses in turn or in any order, with pauses of 25 ms up to `retryMaxMs`. Channels do not survive it.
  */
 export class AmqpLink {
   readonly #addresses: readonly AmqpAddress[]
@@ -178,7 +180,7 @@ export class AmqpLink {
         // Ends the socket, also in the middle of the handshake.
         signal: socket.signal,
         clientProperties: { connection_name: `tq ${purpose} (pid ${process.pid})`, product: 'tq' },
-        ...tlsOptions(address),
+        ...(address.tls ? tlsSocketOptions(address.tls, address.host, 'RabbitMQ') : {}),
       }
       model = await connect(
         {
@@ -245,7 +247,7 @@ export class AmqpLink {
         if (this.#state === 'closed') return
         this.#cause = error instanceof Error ? error : new Error(String(error))
         logger.debug(this.#cause.message)
-        this.#turn++
+        this.#turn += failoverStep(this.#addresses.length, this.#deps.failover)
         this.#retryLater()
       })
     }
@@ -262,16 +264,5 @@ export class AmqpLink {
 
   #closedError(): ConnectionError {
     return new ConnectionError(`The connection to RabbitMQ at ${this.url} was closed by this program.`)
-  }
-}
-
-function tlsOptions({ tls, host }: AmqpAddress): Record<string, unknown> {
-  if (!tls) return {}
-  return {
-    servername: host,
-    rejectUnauthorized: tls.certRequired,
-    ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile) }),
-    ...(tls.certFile === undefined ? {} : { cert: readFileSync(tls.certFile) }),
-    ...(tls.keyFile === undefined ? {} : { key: readFileSync(tls.keyFile) }),
   }
 }

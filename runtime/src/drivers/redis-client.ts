@@ -12,6 +12,8 @@ export interface RedisClientOptions {
   /** 0: no probes. */
   readonly keepAliveMs: number
   readonly retryMaxMs: number
+  /** What CLIENT LIST shows. */
+  readonly clientName?: string | undefined
   /** Asked before each try to come back: false ends the client for good. */
   readonly mayRetry: () => boolean
   readonly onError: (error: Error) => void
@@ -45,6 +47,7 @@ export function redisClient(locator: RedisLocator, options: RedisClientOptions):
     protocol: 2,
     replyMapping: 'legacy',
     lazyConnect: true,
+    ...(options.clientName === undefined ? {} : { connectionName: options.clientName }),
     connectTimeout: options.connectTimeoutMs,
     keepAlive: options.keepAliveMs,
     socketTimeout: options.answerTimeoutMs,

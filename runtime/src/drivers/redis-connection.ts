@@ -8,8 +8,9 @@ import { isReplyError, redisError } from './redis-errors.ts'
 import { RedisListener } from './redis-listener.ts'
 import { RedisLocator, type RedisSentinelOptions } from './redis-locator.ts'
 import type { RedisScript } from './redis-script.ts'
-import { type RedisTlsWish, withTls } from './redis-tls.ts'
+import { withTls } from './redis-tls.ts'
 import { parseRedisUrls } from './redis-url.ts'
+import type { TlsWish } from './tls.ts'
 
 export type Unsubscribe = () => void
 export type RedisState = 'connecting' | 'ready' | 'lost' | 'closed'
@@ -33,9 +34,11 @@ export interface RedisOptions {
   /** Seconds between keep-alive probes of the socket; default 30, 0 is never. */
   readonly keepAliveSeconds?: number | undefined
   /** TLS, also where the URL does not say so; what it leaves open is as the URL says. */
-  readonly tls?: RedisTlsWish | undefined
+  readonly tls?: TlsWish | undefined
   /** Which of several servers is tried when one is lost; `round-robin` by default. */
   readonly failover?: 'round-robin' | 'shuffle' | undefined
+  /** What CLIENT LIST shows. */
+  readonly clientName?: string | undefined
   /** Sentinel: name of the group of servers. */
   readonly masterName?: string | undefined
   /** Sentinel: how to get in there. */
@@ -262,6 +265,7 @@ export class RedisConnection {
       answerTimeoutMs,
       keepAliveMs: keepAliveSeconds * 1000,
       retryMaxMs,
+      clientName: this.#options.clientName,
       mayRetry: () => this.#state !== 'closed',
       onError: (error) => {
         this.#cause = error

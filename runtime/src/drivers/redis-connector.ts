@@ -2,8 +2,8 @@ import { type Socket, Socket as TcpSocket, connect as connectPlain } from 'node:
 import { connect as connectSecure } from 'node:tls'
 import { AbstractConnector } from 'ioredis'
 import type { RedisLocator } from './redis-locator.ts'
-import { tlsSocketOptions } from './redis-tls.ts'
 import type { RedisNode } from './redis-url.ts'
+import { tlsSocketOptions } from './tls.ts'
 
 const disconnectTimeoutMs = 2000
 
@@ -27,7 +27,7 @@ export class RedisConnector extends AbstractConnector {
       if (!this.connecting) return this.#failed(new Error('the connection was closed'))
       const { host, port, path } = node
       const where = path === undefined ? { host, port } : { path }
-      const stream = tls ? connectSecure({ ...where, ...tlsSocketOptions(tls, host) }) : connectPlain(where)
+      const stream = tls ? connectSecure({ ...where, ...tlsSocketOptions(tls, host, 'Redis') }) : connectPlain(where)
       stream.once('error', (error: Error) => {
         this.firstError = error
       })

@@ -1,9 +1,10 @@
 import { Redis } from 'ioredis'
 import type { Clock } from '../core/clock.ts'
 import { SettingError } from '../core/errors.ts'
+import { failoverStep, type FailoverStrategy } from './failover.ts'
 import { listOf, textsOf } from './redis-reply.ts'
 import type { RedisAddress, RedisNode, RedisTarget } from './redis-url.ts'
-import { type RedisTlsFiles, tlsSocketOptions } from './redis-tls.ts'
+import { type TlsFiles, tlsSocketOptions } from './tls.ts'
 
 export interface RedisLocatorOptions {
   readonly clock: Clock
@@ -15,13 +16,13 @@ export interface RedisLocatorOptions {
   /** Cluster: any key of those that are used; all of them must be in its slot. */
   readonly clusterKey?: string | undefined
   /** Which of several servers is tried when one is lost; `round-robin` by default. */
-  readonly failover?: 'round-robin' | 'shuffle' | undefined
+  readonly failover?: FailoverStrategy | undefined
 }
 
 export interface RedisSentinelOptions {
   readonly username?: string | undefined
   readonly password?: string | undefined
-  readonly tls?: RedisTlsFiles | undefined
+  readonly tls?: TlsFiles | undefined
 }
 
 /** Where to connect to, and as whom. */
@@ -78,8 +79,7 @@ export class RedisLocator {
   moveOn(): void {
     const { kind, addresses } = this.#target
     if (kind !== 'servers' || addresses.length < 2) return
-    const shuffled = this.#options.failover === 'shuffle'
-    this.#turn += shuffled ? 1 + Math.floor(Math.random() * (addresses.length - 1)) : 1
+    this.#turn += failoverStep(addresses.length, this.#options.failover ?? 'round-robin')
   }
 
   /** Rejects where nobody knows. */
@@ -149,7 +149,7 @@ export class RedisLocator {
       port: node.port,
       username,
       password,
-      ...(tls ? { tls: tlsSocketOptions(tls, node.host) } : {}),
+      ...(tls ? { tls: tlsSocketOptions(tls, node.host, 'Redis') } : {}),
       protocol: 2,
       replyMapping: 'legacy',
       lazyConnect: true,

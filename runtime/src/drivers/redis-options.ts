@@ -1,8 +1,9 @@
 import { closest, distance } from 'fastest-levenshtein'
 import { SettingError } from '../core/errors.ts'
-import type { Settings, TlsSettings, TransportSettings } from '../core/settings.ts'
+import type { TransportSettings } from '../core/setting-values.ts'
+import type { Settings } from '../core/settings.ts'
 import type { RedisOptions } from './redis-connection.ts'
-import type { RedisTlsFiles, RedisTlsWish } from './redis-tls.ts'
+import { tlsWish, withWish } from './tls.ts'
 
 /** What the settings say of a connection to Redis and of what goes over it. */
 export interface RedisSettings {
@@ -21,6 +22,10 @@ const transportOptions = [
   'fanoutPrefix',
   'fanoutPatterns',
   'unackedRestoreLimit',
+  'unackedKey',
+  'unackedIndexKey',
+  'unackedMutexKey',
+  'clientName',
   'masterName',
   'sentinelKwargs',
   'socketTimeout',
@@ -44,7 +49,8 @@ export function redisSettings(url: string, role: 'broker' | 'backend', settings:
     socketConnectTimeout ??
     (isBroker ? undefined : settings.redisSocketConnectTimeout) ??
     settings.brokerConnectionTimeout
-  const { ssl, ...sentinel } = given.sentinelKwargs ?? {}
+  const { ssl = false, ...sentinel } = given.sentinelKwargs ?? {}
+  const sentinelTls = tlsWish(ssl, `${name}.sentinelKwargs.ssl`)
   return {
     connectTimeoutMs: connectSeconds * 1000,
     options: { ...given, globalKeyprefix },
@@ -52,10 +58,13 @@ export function redisSettings(url: string, role: 'broker' | 'backend', settings:
       answerTimeoutMs: (socketTimeout ?? settings.redisSocketTimeout) * 1000,
       healthCheckMs: (healthCheckInterval ?? settings.redisBackendHealthCheckInterval) * 1000,
       keepAliveSeconds: (socketKeepalive ?? settings.redisSocketKeepalive) ? 30 : 0,
-      tls: tlsFiles(isBroker ? settings.brokerUseSsl : settings.redisBackendUseSsl),
+      tls: isBroker
+        ? tlsWish(settings.brokerUseSsl, 'brokerUseSsl')
+        : tlsWish(settings.redisBackendUseSsl, 'redisBackendUseSsl'),
       failover: settings.brokerFailoverStrategy,
       masterName: given.masterName,
-      sentinel: { ...sentinel, tls: allTls(tlsFiles(ssl ?? false)) },
+      clientName: given.clientName,
+      sentinel: { ...sentinel, tls: sentinelTls && withWish(undefined, sentinelTls) },
       clusterKey: isCluster ? globalKeyprefix : undefined,
     },
   }
@@ -96,24 +105,4 @@ export function assertOneSlot(broker: RedisSettings, backend: RedisSettings): vo
   throw new SettingError(
     `expected brokerTransportOptions and resultBackendTransportOptions to have one hash tag in globalKeyprefix, got '${one}' and '${other}'`,
   )
-}
-
-function tlsFiles(given: boolean | TlsSettings): RedisTlsWish | undefined {
-  if (given === false) return undefined
-  if (given === true) return {}
-  const { rejectUnauthorized, servername, sslCertReqs } = given
-  const mode = sslCertReqs?.toLowerCase().replace(/^cert_/, '')
-  return {
-    certRequired: rejectUnauthorized ?? (mode === undefined ? undefined : mode === 'required'),
-    caFile: given.ca ?? given.sslCaCerts,
-    certFile: given.cert ?? given.sslCertfile,
-    keyFile: given.key ?? given.sslKeyfile,
-    serverName: servername,
-  }
-}
-
-function allTls(files: RedisTlsWish | undefined): RedisTlsFiles | undefined {
-  if (!files) return undefined
-  const { certRequired = true, caFile, certFile, keyFile, serverName } = files
-  return { certRequired, caFile, certFile, keyFile, serverName }
 }

@@ -25,7 +25,7 @@ local function store(key, ttl, rank, text)
     local ok, old = pcall(cjson.decode, redis.call('GET', key))
     local state = ok and type(old) == 'table' and old.status or ''
     if state == 'SUCCESS' then return 0 end
-    if (state == 'FAILURE' or state == 'REVOKED') and rank == '0' then return 0 end
+    if (state == 'FAILURE' or state == 'REVOKED' or state == 'ABORTED') and rank == '0' then return 0 end
     if ttl == '0' then redis.call('SET', key, text)
     else redis.call('SET', key, text, 'PX', ttl) end
   end
@@ -33,3 +33,12 @@ local function store(key, ttl, rank, text)
   return 1
 end
 `
+
+/** Gives up a lock that still carries our token. KEYS: lock. ARGV: token. Source: redis-py, Lock.LUA_RELEASE_SCRIPT. */
+export const releaseScript = redisScript(
+  'release',
+  `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+`,
+)

@@ -1,5 +1,6 @@
 import { SettingError } from '../core/errors.ts'
 import { maskUrl } from '../core/url.ts'
+import { type TlsFiles, tlsOfQuery } from './tls.ts'
 
 /** Where one Redis server is and how to get in: what one URL says. */
 export interface RedisAddress extends RedisNode {
@@ -7,7 +8,7 @@ export interface RedisAddress extends RedisNode {
   readonly username: string | undefined
   readonly password: string | undefined
   /** Query options of `rediss://`, undefined without TLS. */
-  readonly tls: RedisTlsOptions | undefined
+  readonly tls: TlsFiles | undefined
   /** The URL with its password replaced; fit for logs and errors. */
   readonly masked: string
   /** Names the server and the database on it: `redis:host:port/db` or `redis:/path/db`. */
@@ -19,16 +20,6 @@ export interface RedisNode {
   readonly port: number
   /** Path of a unix socket; wins over host and port. */
   readonly path: string | undefined
-}
-
-/** Files and the verification mode; a file may also be given as its text. */
-export interface RedisTlsOptions {
-  readonly certRequired: boolean
-  readonly caFile: string | undefined
-  readonly certFile: string | undefined
-  readonly keyFile: string | undefined
-  /** Name that the certificate must have; the host by default. */
-  readonly serverName?: string | undefined
 }
 
 /** All that a setting says: servers of which one is used at a time, sentinels that know the master, or nodes of a cluster. */
@@ -136,7 +127,7 @@ export function parseRedisUrl(text: string): RedisAddress {
     db,
     username,
     password,
-    tls: scheme.tls ? tlsOf(url.searchParams) : undefined,
+    tls: scheme.tls ? tlsOfQuery(url.searchParams) : undefined,
     masked,
     driver: `redis:${host}:${port}/${db}`,
   }
@@ -160,16 +151,6 @@ function databaseOf(text: string, masked: string): number {
   if (text === '') return 0
   if (/^\d+$/.test(text)) return Number(text)
   throw new SettingError(`expected the database of the Redis URL to be a number, got '${text}' in ${masked}`)
-}
-
-function tlsOf(query: URLSearchParams): RedisTlsOptions {
-  const mode = (query.get('ssl_cert_reqs') ?? 'required').toLowerCase().replace(/^cert_/, '')
-  return {
-    certRequired: mode !== 'none' && mode !== 'optional',
-    caFile: query.get('ssl_ca_certs') ?? undefined,
-    certFile: query.get('ssl_certfile') ?? undefined,
-    keyFile: query.get('ssl_keyfile') ?? undefined,
-  }
 }
 
 function malformed(masked: string): SettingError {

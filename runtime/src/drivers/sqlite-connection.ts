@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
 import { StoreError } from '../core/errors.ts'
 import { newerError } from './sqlite-errors.ts'
-import { applicationId, schema, schemaVersion } from './sqlite-schema.ts'
+import { applicationId, schema, schemaVersion, upgrades } from './sqlite-schema.ts'
 
 export type Row = Readonly<Record<string, SQLOutputValue>>
 export type Cell = SQLOutputValue | undefined
@@ -102,7 +102,10 @@ export class SqliteConnection implements Reader {
     this.#inTransaction('begin immediate', () => {
       // Another process may have been faster.
       if (this.#isCurrent()) return
-      this.#db.exec(`${schema}; pragma application_id=${applicationId}; pragma user_version=${schemaVersion}`)
+      const version = this.#pragma('user_version')
+      if (version === 0) this.#db.exec(schema)
+      for (const upgrade of upgrades.slice(Math.max(0, version - 1))) this.#db.exec(upgrade)
+      this.#db.exec(`pragma application_id=${applicationId}; pragma user_version=${schemaVersion}`)
     })
   }
 
@@ -118,7 +121,7 @@ export class SqliteConnection implements Reader {
     }
   }
 
-  /** False for an empty file, which is ours to fill. */
+  /** False for an empty file, which is ours to fill, and for one of an older tq. */
   #isCurrent(): boolean {
     const application = this.#pragma('application_id')
     const version = this.#pragma('user_version')

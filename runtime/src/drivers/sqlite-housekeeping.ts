@@ -12,7 +12,9 @@ export function deleteExpired(tx: Transaction, nowMs: number): boolean {
   )
   const groups = tx.run('delete from grp where id in (select id from grp where expires<? limit +?)', nowMs, rows)
   tx.run('delete from chord_part where chord in (select id from chord where expires<? limit 20)', nowMs)
+  tx.run('delete from open_chord where id in (select id from chord where expires<? limit 20)', nowMs)
   const chords = tx.run('delete from chord where id in (select id from chord where expires<? limit 20)', nowMs)
+  tx.run('delete from lock where name in (select name from lock where until<? limit +?)', nowMs, rows)
   trimQuarantine(tx, nowMs)
   return results === rows || groups === rows || chords === 20
 }

@@ -1,5 +1,5 @@
 import type { StorePlan } from '../backends/result-backend.ts'
-import { stateRank } from '../core/states.ts'
+import { standingRank, stateRank } from '../core/states.ts'
 import type { Transaction } from './sqlite-commit.ts'
 
 /** Stands for "never" in a column that is compared with the time. */
@@ -16,8 +16,9 @@ export function storeResult(
   nowMs: number,
 ): void {
   const rank = stateRank(plan.meta.state)
+  const standing = standingRank(plan.meta.state)
   // Separate statements: an INSERT that selects from its own table goes through a temporary one, at six times the cost.
-  if (!add(tx, plan, rank, nowMs)) {
+  if (!add(tx, plan, standing, nowMs)) {
     const replaced = tx.run(
       'delete from result where id=?1 and ((rank<=?2 and rank<2) or expires<=?3)',
       plan.key,
@@ -25,7 +26,7 @@ export function storeResult(
       nowMs,
     )
     if (replaced === 0) return
-    add(tx, plan, rank, nowMs)
+    add(tx, plan, standing, nowMs)
   }
   tx.ring('result')
 }

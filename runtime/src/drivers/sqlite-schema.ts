@@ -1,11 +1,21 @@
 /** Marks a file as tq's (`pragma application_id`): "tq", then the major of the layout. */
 export const applicationId = 0x74710001
 
-/** `pragma user_version` that this tq writes and reads. Within a major, changes only add. */
-export const schemaVersion = 1
+/**
+ * What each version added to the one before, from 2 on: tables, columns with a default, indexes. Within a major, changes only add.
+ * 2: chords whose body has not been sent yet, with what is needed to send it; `at` is when somebody last dealt with one.
+ */
+export const upgrades: readonly string[] = [
+  `create table open_chord(id text primary key, complete integer not null default 0, at integer not null, body text,
+    places text, added text not null default '[]') strict, without rowid;
+  create index open_chord_at on open_chord(complete, at);`,
+]
+
+/** `pragma user_version` that this tq writes and reads. */
+export const schemaVersion = 2
 
 /**
- * A message's seq stands in exactly one of `ready`, `delayed` and `held` at any time. Those three are narrow, so that a move
+ * Version 1. A message's seq stands in exactly one of `ready`, `delayed` and `held` at any time. Those three are narrow, so that a move
  * costs the same however large the body is; `message` is written once and deleted once. AUTOINCREMENT stands where a cursor or
  * a fence depends on numbers that are never used again.
  */

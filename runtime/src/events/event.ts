@@ -22,6 +22,8 @@ export interface TaskSent extends EventBase {
   readonly retries: number
   readonly eta?: string | undefined
   readonly expires?: string | undefined
+  /** Those of tq's tasks; Celery's events have none. */
+  readonly stamps?: Readonly<Record<string, unknown>> | undefined
   readonly queue: string
   readonly exchange: string
   readonly routingKey: string
@@ -38,6 +40,8 @@ export interface TaskReceived extends EventBase {
   readonly retries: number
   readonly eta?: string | undefined
   readonly expires?: string | undefined
+  /** Those of tq's tasks; Celery's events have none. */
+  readonly stamps?: Readonly<Record<string, unknown>> | undefined
 }
 
 export interface TaskStarted extends EventBase {

@@ -19,6 +19,8 @@ export interface ChildPoolOptions {
   readonly maxTasksPerChild?: number | undefined
   /** A child that holds more after a task (KiB) is replaced. Default never. */
   readonly maxMemoryPerChild?: number | undefined
+  /** A child that is not ready after this is killed and counts as one that could not start (ms). Default never. */
+  readonly readyWithinMs?: number | undefined
 }
 
 /** Outcomes that no child can tell any more. */
@@ -46,7 +48,10 @@ interface Slot {
   tasks: number
   /** Replaced once its run has ended. */
   isWornOut: boolean
+  /** Kills it: when it is not ready in time, later when it ignores its end. */
   killTimer: Timer | undefined
+  /** Not ready in time. */
+  isLate: boolean
 }
 
 const graceMs = 5000
@@ -162,16 +167,32 @@ export class ChildPool implements Pool {
       onMessage: (message) => made.slot && this.#hear(made.slot, message),
       onEnd: (end) => made.slot && this.#gone(made.slot, end),
     })
-    const slot: Slot = { child, state: 'starting', run: undefined, tasks: 0, isWornOut: false, killTimer: undefined }
+    const slot: Slot = {
+      child,
+      state: 'starting',
+      run: undefined,
+      tasks: 0,
+      isWornOut: false,
+      killTimer: undefined,
+      isLate: false,
+    }
     made.slot = slot
     this.#slots.add(slot)
+    const { clock, readyWithinMs } = this.#options
+    if (readyWithinMs === undefined) return
+    slot.killTimer = clock.timer(readyWithinMs, () => {
+      slot.isLate = true
+      child.kill('SIGKILL')
+    })
   }
 
   #hear(slot: Slot, message: FromChild): void {
     switch (message.op) {
       case 'ready':
         this.#starting?.resolve()
-        if (slot.state === 'starting') slot.state = 'idle'
+        if (slot.state !== 'starting') return
+        slot.killTimer?.cancel()
+        slot.state = 'idle'
         return this.#assign()
       case 'update':
         return void this.#store(slot, message.seq, message.update)
@@ -228,8 +249,8 @@ export class ChildPool implements Pool {
 
   #gone(slot: Slot, end: ChildEnd): void {
     this.#slots.delete(slot)
-    const how = describeEnd(end)
-    const { run, state } = slot
+    const { run, state, isLate } = slot
+    const how = isLate ? `it was not ready within ${(this.#options.readyWithinMs ?? 0) / 1000} s` : describeEnd(end)
     slot.killTimer?.cancel()
     run?.outcome.resolve(run.end ?? this.#options.endings.lost(how))
     // One that is ready and dies before its first task would else be replaced as fast as processes can be started.
@@ -315,6 +336,7 @@ function isLasting(slot: Slot): boolean {
   return slot.state !== 'ending' && !slot.isWornOut
 }
 
-function describeEnd({ code, signal }: ChildEnd): string {
-  return signal ? `signal ${signal}` : `exit code ${code}`
+function describeEnd({ code, signal, said }: ChildEnd): string {
+  const how = signal ? `signal ${signal}` : `exit code ${code}`
+  return said.includes('heap out of memory') ? `${how}, out of memory` : how
 }

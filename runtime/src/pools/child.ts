@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import type { LogLevel } from '../core/logger.ts'
+import type { LogLevel, LogSetup } from '../core/logger.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { PoolJob, StateUpdate } from './pool.ts'
 
@@ -16,7 +16,7 @@ export interface Child {
 
 export interface ChildEvents {
   onMessage(message: FromChild): void
-  /** Once, whatever the reason, after the last message; `said` is the end of what it wrote to stderr before it was ready. */
+  /** Once, whatever the reason, after the last message; `said` is the end of what it wrote to stderr. */
   onEnd(end: ChildEnd): void
 }
 
@@ -33,12 +33,16 @@ export type SpawnChild = (events: ChildEvents) => Child
 export interface ChildSetup {
   /** `module[:export]` of the app. */
   readonly app: string
+  /** Node name of the worker. */
+  readonly hostname: string
   /** Further globs relative to it, as `-I`. */
   readonly include: readonly string[]
   readonly brokerUrl: string
   readonly resultBackend: string
   /** From which level on a task's lines are written, where the app has no logger of its own. */
   readonly logLevel: LogLevel
+  /** How it logs, where the worker set that up. */
+  readonly logging?: LogSetup | undefined
 }
 
 export interface SpawnOptions {
@@ -46,11 +50,14 @@ export interface SpawnOptions {
   readonly entry: URL
   readonly setup: ChildSetup
   readonly clock: Clock
+  /** Takes what children write to stderr. Default it is written to this process's. */
+  readonly onOutput?: ((text: string) => void) | undefined
 }
 
 /** What crosses between a pool and its children, by structured clone. */
 export type ToChild =
-  | { readonly op: 'setup'; readonly setup: ChildSetup }
+  /** `index` is 1 and up, the lowest that no other living child of the pool has. */
+  | { readonly op: 'setup'; readonly setup: ChildSetup; readonly index: number }
   | { readonly op: 'run'; readonly job: PoolJob }
   /** Answer to `update`. */
   | { readonly op: 'stored'; readonly seq: number; readonly error?: string | undefined }
@@ -66,3 +73,19 @@ export type FromChild =
       /** Resident memory after the run, KiB. */
       readonly memoryKb: number
     }
+
+/** Numbers for children: the lowest that is free. */
+export class ChildNumbers {
+  readonly #taken = new Set<number>()
+
+  take(): number {
+    let number = 1
+    while (this.#taken.has(number)) number++
+    this.#taken.add(number)
+    return number
+  }
+
+  free(number: number): void {
+    this.#taken.delete(number)
+  }
+}

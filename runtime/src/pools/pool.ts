@@ -1,5 +1,6 @@
 import type { Message } from '../core/message.ts'
 import type { Outcome } from '../core/outcome.ts'
+import type { TaskMeta } from '../core/states.ts'
 import type { DeliveryInfo } from '../transports/transport.ts'
 
 /** Runs tasks, so many at a time. Knows nothing of queues, results or retries. */
@@ -31,6 +32,15 @@ export interface PoolJob {
   readonly hostname: string
   /** The run's signal aborts after this. */
   readonly softSeconds?: number | undefined
+  /** What a child needs to store a large value by itself; undefined: it hands over any. */
+  readonly storing?: JobStoring | undefined
+}
+
+/** The record of a success but for its value, and how it is stored. */
+export interface JobStoring {
+  readonly meta: TaskMeta
+  readonly ttlMs: number
+  readonly replyTo: string
 }
 
 export interface PoolRun {

@@ -1,15 +1,18 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { FromChild, SpawnChild, SpawnOptions, ToChild } from './child.ts'
+import { ChildNumbers, type FromChild, type SpawnChild, type SpawnOptions, type ToChild } from './child.ts'
 
 const longestSaid = 4000
 // What a process has written is read within moments of its end; a grandchild may hold its pipes open for ever.
 const lastWordsMs = 500
 
 /** Children as processes of their own: a task can be killed, and its memory is returned with its process. */
-export function spawnProcesses({ entry, setup, clock }: SpawnOptions): SpawnChild {
+export function spawnProcesses({ entry, setup, clock, onOutput }: SpawnOptions): SpawnChild {
   const flags = process.execArgv.filter((flag) => !/^--(?:inspect|input-type|eval|print)/.test(flag))
+  const say = onOutput ?? ((text: string) => void process.stderr.write(text))
+  const numbers = new ChildNumbers()
   return (events) => {
+    const index = numbers.take()
     const child: ChildProcess = fork(fileURLToPath(entry), [], {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
@@ -17,9 +20,9 @@ export function spawnProcesses({ entry, setup, clock }: SpawnOptions): SpawnChil
     })
     let said = ''
     let isReady = false
-    child.stderr?.on('data', (chunk: Buffer) => {
-      process.stderr.write(chunk)
-      if (!isReady) said = `${said}${chunk.toString()}`.slice(-longestSaid)
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      say(text)
+      said = `${said}${text}`.slice(-longestSaid)
     })
     child.on('message', (message) => {
       const heard = message as FromChild // our own entry speaks this
@@ -31,6 +34,7 @@ export function spawnProcesses({ entry, setup, clock }: SpawnOptions): SpawnChil
       if (hasEnded) return
       hasEnded = true
       late?.cancel()
+      numbers.free(index)
       events.onEnd({ code, signal, said })
     }
     let late: { cancel(): void } | undefined
@@ -42,12 +46,14 @@ export function spawnProcesses({ entry, setup, clock }: SpawnOptions): SpawnChil
       // An outcome, or the reason why it could not start, may still be in the pipe.
       late = clock.timer(lastWordsMs, () => end(code, signal))
       child.once('close', () => end(code, signal))
-      if (isReady && !child.connected) end(code, signal)
-      else if (isReady) child.once('disconnect', () => end(code, signal))
+      // Out of memory: it has said so.
+      if (!isReady || signal === 'SIGABRT') return
+      if (!child.connected) end(code, signal)
+      else child.once('disconnect', () => end(code, signal))
     })
     // A child that is going away cannot be told anything; its end tells us.
     const send = (message: ToChild): void => void (child.connected && child.send(message, () => undefined))
-    send({ op: 'setup', setup })
+    send({ op: 'setup', setup, index })
     return { pid: child.pid ?? 0, canIgnore: true, send, kill: (signal) => void child.kill(signal) }
   }
 }

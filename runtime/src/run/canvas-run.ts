@@ -19,14 +19,17 @@ export async function publishRetry(
 ): Promise<void> {
   const { message, delivery } = execution
   const { args, kwargs, queue, priority } = outcome.changes
+  // RabbitMQ refuses a message with a user that is not its sender's, and its sender is now this worker.
+  const { userId: _, ...properties } = message.properties
   const next: Message = {
     ...message,
     args: args ?? message.args,
     kwargs: kwargs ?? message.kwargs,
     ...reprsOf(app, execution, outcome),
+    repeated: mayRepeat(execution),
     etaMs: outcome.etaMs,
     retries: message.retries + 1,
-    properties: { ...message.properties, priority: priority ?? message.properties.priority },
+    properties: { ...properties, priority: priority ?? properties.priority },
   }
   // Straight to the queue it came from: by its exchange it would run again wherever else it has run already.
   const { queue: own } = delivery.info
@@ -35,6 +38,11 @@ export async function publishRetry(
       ? { queue: own, exchange: '', routingKey: own }
       : app.router.route({ task: message.task, args: [], kwargs: {}, options: { queue }, taskOptions: {} }).route
   await publish({ message: next, raw: encodeMessage(app, next, execution.task.definition.options), route: where })
+}
+
+/** A message that is delivered again has perhaps sent before what it sends now. */
+export function mayRepeat({ message, delivery }: Pick<Execution, 'message' | 'delivery'>): boolean | undefined {
+  return message.repeated || delivery.info.redelivered || undefined
 }
 
 function reprsOf(
@@ -52,7 +60,7 @@ function reprsOf(
 
 /**
  * Callbacks and the next step of a chain after a success, error callbacks after a failure. The ids are frozen already, so a
- * repeated delivery sends the same calls. A step that fails or is revoked ends the remaining ones likewise, so that nobody waits
+ * repeated delivery sends the same calls, and says so: those of them that have ended do not run again. A step that fails or is revoked ends the remaining ones likewise, so that nobody waits
  * for them. Resolves with the results that are children of the task.
  * Source: celery/app/trace.py (callbacks, chain), celery/backends/base.py, mark_as_failure (Celery 5.6.3).
  */
@@ -93,10 +101,10 @@ export async function publishNext(
 
 function sendNext(
   app: TqApp,
-  parent: Pick<Message, 'id' | 'rootId'>,
+  parent: Pick<Message, 'id' | 'rootId' | 'repeated'>,
   signature: SignatureData,
   steps: readonly SignatureData[] = [],
 ): Promise<ResultRef> {
   const rootId = signature.options.rootId ?? parent.rootId
-  return app.sendFollowing(signature, { rootId, parentId: parent.id }, steps)
+  return app.sendFollowing(signature, { rootId, parentId: parent.id, repeated: parent.repeated }, steps)
 }

@@ -1,14 +1,17 @@
 import { memoryUsage } from 'node:process'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
-import { currentContext } from '../app/context.ts'
 import type { TqApp } from '../app/tq.ts'
 import { EncodeError, OperationalError } from '../core/errors.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { ChildSetup, FromChild, ToChild } from '../pools/child.ts'
 import type { OnUpdate, PoolJob, RunTask } from '../pools/pool.ts'
 import { toPlain } from '../serializers/plain-value.ts'
+import { announceProcess, announceProcessEnd } from './announce.ts'
 import { failureOf } from './failure.ts'
+import { guardProcess } from './guard-process.ts'
+import { storeIfLarge } from './large-result.ts'
 import { loadApp } from './loader.ts'
+import { setUpLogging } from './logging.ts'
 import { taskRunner } from './run-task.ts'
 
 // Read at once: that of an orphan is another one.
@@ -21,6 +24,8 @@ class ChildRunner {
   #app: TqApp | undefined
   #runTask: RunTask | undefined
   #seq = 0
+  #running: { readonly name: string; readonly sinceMs: number } | undefined
+  #hostname = ''
 
   constructor(send: (message: FromChild) => void) {
     this.#send = send
@@ -29,7 +34,7 @@ class ChildRunner {
   hear(message: ToChild): void {
     switch (message.op) {
       case 'setup':
-        return void this.#load(message.setup)
+        return void this.#load(message.setup, message.index)
       case 'run':
         return void this.#run(message.job)
       case 'stored':
@@ -40,17 +45,17 @@ class ChildRunner {
   }
 
   // A rejection here is an unhandled one: it ends the child, with the reason on stderr.
-  async #load({ app: place, include, brokerUrl, resultBackend, logLevel }: ChildSetup): Promise<void> {
+  async #load(setup: ChildSetup, index: number): Promise<void> {
+    const { app: place, include, brokerUrl, resultBackend, logLevel, logging } = setup
     const { app } = await loadApp({ app: place, include })
     app.configure({ brokerUrl, resultBackend })
     app.logLevel = logLevel
+    if (logging) await setUpLogging(app, logging, index)
     this.#app = app
     this.#runTask = taskRunner({ app, clock: app.clock, isEager: false, onUpdate: this.#onUpdate })
-    process.on('unhandledRejection', (reason) => {
-      const context = currentContext()
-      if (context) context.fail(reason)
-      else app.logger.error('A promise was rejected outside any task and nobody handled it.', { reason })
-    })
+    guardProcess(app)
+    await announceProcess(app, setup.hostname)
+    this.#hostname = setup.hostname
     this.#send({ op: 'ready' })
     if (isMainThread) watchParent()
   }
@@ -59,8 +64,22 @@ class ChildRunner {
     const app = this.#app
     const runTask = this.#runTask
     if (!app || !runTask) throw new Error('The pool sent a task before this child was ready.')
-    const outcome = sendable(await runTask(job, new AbortController().signal), app.main)
+    this.#running = { name: `${job.message.task}[${job.message.id}]`, sinceMs: app.clock.monotonic() }
+    const ended = await storeIfLarge(app, await runTask(job, new AbortController().signal), job.storing)
+    const outcome = sendable(ended, app.main)
+    this.#running = undefined
     this.#send({ op: 'outcome', outcome, memoryKb: memoryKb() })
+  }
+
+  /** Writes what it does to the log. A task that never yields keeps it from hearing of it. */
+  describe(): void {
+    const app = this.#app
+    if (!app) return
+    const { name, sinceMs } = this.#running ?? {}
+    const seconds = sinceMs === undefined ? '' : ` for ${((app.clock.monotonic() - sinceMs) / 1000).toFixed(1)} s`
+    app.logger.warn(
+      `Child ${process.pid} (${Math.round(memoryKb() / 1024)} MB) ${name ? `runs ${name}${seconds}` : 'is idle'}.`,
+    )
   }
 
   readonly #onUpdate: OnUpdate = (update) => {
@@ -79,6 +98,7 @@ class ChildRunner {
   }
 
   async #stop(): Promise<void> {
+    if (this.#app) await announceProcessEnd(this.#app, this.#hostname)
     await this.#app?.close().catch(() => undefined)
     process.exit(0)
   }
@@ -154,7 +174,9 @@ function main(): void {
     process.on('message', (message) => runner.hear(message as ToChild)) // the pool speaks this
     process.on('disconnect', () => process.exit(1)) // the worker is gone
     // Ctrl-C reaches the whole group; the worker decides what becomes of its children.
-    for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => undefined)
+    for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP'] as const) process.on(signal, () => undefined)
+    // Node's own answer to this signal is to open its inspector; a listener keeps it from that.
+    process.on('SIGUSR1', () => runner.describe())
   } else {
     const runner = new ChildRunner((message) => parentPort?.postMessage(message))
     parentPort?.on('message', (message: ToChild) => runner.hear(message))

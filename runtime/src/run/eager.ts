@@ -1,6 +1,7 @@
 import { outsideTask } from '../app/context.ts'
 import { errorOf } from '../app/async-result.ts'
 import { createMemoryServer, openMemory } from '../app/connect.ts'
+import { afterPublish, beforePublish } from '../app/publish-signals.ts'
 import { type Prepared, sentEvent } from '../app/send.ts'
 import type { EagerRun, EagerRunner } from '../app/calling.ts'
 import type { TqApp } from '../app/tq.ts'
@@ -14,6 +15,7 @@ import { VirtualClock } from '../core/virtual-clock.ts'
 import type { EventSink } from '../events/event.ts'
 import { EventDispatcher } from '../events/dispatcher.ts'
 import type { Pool, RunTask } from '../pools/pool.ts'
+import type { KeyStore } from '../transports/key-store.ts'
 import type { Delivery, Subscription, Transport } from '../transports/transport.ts'
 import { Executor } from './executor.ts'
 import { taskRunner, Terminated } from './run-task.ts'
@@ -68,12 +70,19 @@ export class Eager implements EagerRunner {
     return (await this.#opened()).backend
   }
 
-  async #publish({ message, raw, route }: Prepared): Promise<void> {
+  async keyStore(): Promise<KeyStore> {
+    return (await this.#opened()).keys
+  }
+
+  async #publish(prepared: Prepared): Promise<void> {
     const opened = await this.#opened()
+    await beforePublish(this.#app, [prepared])
+    const { message, raw, route } = prepared
     this.#open++
     const { queue } = route
     await opened.consume(queue)
     await opened.transport.publish([{ exchange: '', routingKey: queue, message: raw, dueMs: message.etaMs }])
+    await afterPublish(this.#app, [prepared])
   }
 
   /** Until nothing is left to run: whenever everything rests, the virtual clock goes to its next timer. */
@@ -127,6 +136,7 @@ export class Eager implements EagerRunner {
       app,
       clock: taskClock,
       isEager: true,
+      backend: async () => backend,
       onUpdate: (update) => executor.onUpdate(update),
     })
     const executor = new Executor({
@@ -140,6 +150,7 @@ export class Eager implements EagerRunner {
       logger,
       publish: (prepared) => this.#publish(prepared),
       isRevoked: () => false,
+      keys: async () => memory.keys,
       waitAtMostMs: Infinity,
       giveUp: new AbortController().signal,
     })
@@ -149,6 +160,7 @@ export class Eager implements EagerRunner {
     const subscriptions = new Map<string, Promise<Subscription>>()
     return {
       transport: memory.transport,
+      keys: memory.keys,
       backend,
       events,
       executor,
@@ -203,6 +215,7 @@ export class Eager implements EagerRunner {
 
 interface Opened {
   readonly transport: Transport
+  readonly keys: KeyStore
   readonly backend: ResultBackend
   readonly events: EventSink
   readonly executor: Executor

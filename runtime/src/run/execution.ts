@@ -15,6 +15,10 @@ export interface Execution {
   readonly trackStarted: boolean
   /** By the message or by the task. */
   readonly ignoresResult: boolean
+  /** Its events are sent. */
+  readonly sendsEvents: boolean
+  /** Listeners of `taskReceived` that have not returned yet: it does not start before they have. */
+  heard: Promise<void> | undefined
   /** Failures are stored even where results are ignored. */
   readonly storesErrors: boolean
   readonly receivedAtMs: number
@@ -23,6 +27,8 @@ export interface Execution {
   startedMonotonic: number
   acknowledged: boolean
   run: PoolRun | undefined
+  /** Its message went back before the run has ended: what becomes of that run counts for nothing. */
+  isAbandoned: boolean
 }
 
 /** The record of a delivery that may run, its options resolved: the task's before the settings. */
@@ -34,23 +40,31 @@ export function newExecution(
   nowMs: number,
 ): Execution {
   const { options } = task.definition
+  // The task's word wins over the setting, and either name over the joint one. Source: celery/app/task.py, Task.from_config.
+  const either = options.acksOnFailureOrTimeout
+  const eitherSetting = settings.taskAcksOnFailureOrTimeout
+  const acksLate = options.acksLate ?? settings.taskAcksLate
   return {
     delivery,
     message,
     task,
-    acksLate: options.acksLate ?? settings.taskAcksLate,
+    acksLate,
     policy: {
-      acksOnFailure: options.acksOnFailure ?? settings.taskAcksOnFailure,
-      acksOnTimeout: options.acksOnTimeout ?? settings.taskAcksOnTimeout,
-      rejectOnWorkerLost: options.rejectOnWorkerLost ?? settings.taskRejectOnWorkerLost,
+      acksOnFailure: options.acksOnFailure ?? either ?? settings.taskAcksOnFailure ?? eitherSetting,
+      acksOnTimeout: options.acksOnTimeout ?? either ?? settings.taskAcksOnTimeout ?? eitherSetting,
+      // What was acknowledged early cannot go back: it has failed.
+      rejectOnWorkerLost: acksLate && (options.rejectOnWorkerLost ?? settings.taskRejectOnWorkerLost),
     },
     trackStarted: options.trackStarted ?? settings.taskTrackStarted,
     ignoresResult: message.ignoreResult || options.ignoreResult === true,
     storesErrors: options.storeErrorsEvenIfIgnored ?? settings.taskStoreErrorsEvenIfIgnored,
+    sendsEvents: options.sendEvents !== false,
+    heard: undefined,
     receivedAtMs: nowMs,
     startedAtMs: undefined,
     startedMonotonic: 0,
     acknowledged: false,
     run: undefined,
+    isAbandoned: false,
   }
 }

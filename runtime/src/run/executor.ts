@@ -1,22 +1,27 @@
+import { decodeMessage } from '../app/decode-message.ts'
 import { redactedReprs } from '../app/redacted.ts'
 import { eventFieldsOf, type Prepared } from '../app/send.ts'
 import type { TqApp } from '../app/tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
-import { NotRegistered, TqError } from '../core/errors.ts'
+import { NotRegistered, TqError, WorkerLostError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Message } from '../core/message.ts'
 import type { Outcome } from '../core/outcome.ts'
+import type { Stamps } from '../core/stamps.ts'
 import type { EventSink } from '../events/event.ts'
 import type { OnUpdate, Pool } from '../pools/pool.ts'
+import type { KeyStore } from '../transports/key-store.ts'
 import type { Delivery, Transport } from '../transports/transport.ts'
 import { isoTime } from '../wire/python-text.ts'
-import { compressionOf, decodeTask } from '../wire/task-protocol.ts'
+import { announceInternalError, announceReceived, announceRejected, announceUnknown } from './announce.ts'
 import { type Execution, newExecution } from './execution.ts'
 import { failureOf } from './failure.ts'
 import { gate, hasExpired } from './gate.ts'
 import { Settler } from './settle.ts'
 import { armHardLimit, TimeLimits } from './time-limit.ts'
+import { UnendedRuns } from './unended-runs.ts'
+import { UniqueHolds } from './unique-hold.ts'
 
 /** What runs tasks needs; the same for a worker and for eager calls. */
 export interface ExecutorDeps {
@@ -30,9 +35,11 @@ export interface ExecutorDeps {
   readonly logger: Logger
   /** Sends what follows: a retry of the same message. */
   readonly publish: (prepared: Prepared) => Promise<void>
-  readonly isRevoked: (id: string) => boolean
+  readonly isRevoked: (id: string, stamps: Stamps) => boolean
   /** An ETA nearer than this (ms) is waited for here instead of in the broker. */
   readonly waitAtMostMs: number
+  /** Where unique calls hold their keys; default the app's. */
+  readonly keys?: (() => Promise<KeyStore>) | undefined
   /** Aborts when the worker gives up: nothing is tried again after it. */
   readonly giveUp: AbortSignal
 }
@@ -44,23 +51,24 @@ export type Admitted =
   /** It does not run; `done` resolves when it is settled. */
   | { readonly kind: 'done'; readonly done: Promise<void> }
 
-const mostLosses = 5
-const mostRemembered = 10_000
-
 /** One task from delivery to settlement: decoded, admitted, started, run, stored, linked, acknowledged. */
 export class Executor {
   readonly #deps: ExecutorDeps
   readonly #settler: Settler
+  readonly #unique: UniqueHolds
   readonly active = new Map<string, Execution>()
   /** Tasks finished since the start, by name. */
   readonly totals = new Map<string, number>()
   readonly limits: TimeLimits
-  /** How often a message that goes back has ended its child here, by its id. */
-  readonly #losses = new Map<string, number>()
+  readonly #unended: UnendedRuns
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps
     deps.app.serializers.check() // a mistyped acceptContent would set every message aside
+    const { app, clock, logger } = deps
+    const keys = deps.keys ?? (() => app.connections.keyStore())
+    this.#unique = new UniqueHolds({ keys, clock, logger })
+    this.#unended = new UnendedRuns({ keys, logger, limit: app.settings.taskWorkerLostLimit })
     this.#settler = new Settler(deps)
     const { taskSoftTimeLimit: softSeconds, taskTimeLimit: hardSeconds } = deps.app.settings
     this.limits = new TimeLimits({ softSeconds, hardSeconds })
@@ -71,9 +79,7 @@ export class Executor {
     const { app, clock } = this.#deps
     let message: Message
     try {
-      const { raw } = delivery
-      const { headers, properties } = raw
-      message = decodeTask({ headers, properties, body: app.serializers.decode(raw, compressionOf(headers)) }, app.zone)
+      message = decodeMessage(app, delivery.raw)
     } catch (error) {
       return { kind: 'done', done: this.#quarantine(delivery, error) }
     }
@@ -82,7 +88,7 @@ export class Executor {
     const verdict = gate(message, {
       nowMs,
       isRegistered: task !== undefined,
-      isRevoked: this.#deps.isRevoked(message.id),
+      isRevoked: this.#deps.isRevoked(message.id, message.stamps),
       waitAtMostMs: this.#deps.waitAtMostMs,
     })
     if (verdict.kind === 'unknown' || !task) return { kind: 'done', done: this.#unknown(delivery, message) }
@@ -91,7 +97,8 @@ export class Executor {
     const shown = redactedReprs(app, message, task.definition.options)
     if (shown) message = { ...message, ...shown }
     const execution = newExecution(delivery, message, task, app.settings, nowMs)
-    this.#received(message)
+    this.#received(message, execution.sendsEvents)
+    execution.heard = announceReceived(this.#deps, execution)
     if (verdict.kind === 'run') return { kind: 'run', execution }
     if (verdict.kind === 'wait') return { kind: 'wait', execution, untilMs: verdict.untilMs }
     return { kind: 'done', done: this.#revoke(execution, verdict.kind) }
@@ -103,32 +110,55 @@ export class Executor {
     const { clock, pool, hostname, isRevoked, logger } = this.#deps
     this.active.set(message.id, execution)
     try {
+      if (execution.heard) await execution.heard
       // It may have waited for a slot, a rate or its ETA since it was looked at.
-      if (isRevoked(message.id)) return await this.settle(execution, { kind: 'revoked', reason: 'revoked' })
+      if (isRevoked(message.id, message.stamps))
+        return await this.settle(execution, { kind: 'revoked', reason: 'revoked' })
       if (hasExpired(message, clock.now())) return await this.settle(execution, { kind: 'revoked', reason: 'expired' })
+      if (this.#mayHaveEnded(execution) && (await this.#settler.settleEnded(execution))) return undefined
+      if (this.#mayBePoison(execution)) {
+        const losses = await this.#unended.begin(execution)
+        if (this.#isPoison(losses)) return await this.#setAside(execution, this.#lostRuns(losses), losses)
+      }
       if (!execution.acksLate) {
         if ((await this.#settler.acknowledge(execution)) === 'lost') return undefined
       }
       execution.startedAtMs = clock.now()
       execution.startedMonotonic = clock.monotonic()
       if (execution.trackStarted) await this.#settler.storeStarted(execution)
-      if (this.#deps.events.enabled) this.#deps.events.emit({ type: 'task-started', uuid: message.id })
+      if (this.#deps.events.enabled && execution.sendsEvents) {
+        this.#deps.events.emit({ type: 'task-started', uuid: message.id })
+      }
       const { softSeconds, hardSeconds } = this.limits.of(message, execution.task.definition.options)
-      execution.run = pool.run({ message, deliveryInfo: delivery.info, hostname, softSeconds })
+      const storing = this.#settler.storingOf(execution)
+      execution.run = pool.run({ message, deliveryInfo: delivery.info, hostname, softSeconds, storing })
       const limit = armHardLimit(execution.run, hardSeconds, clock)
+      const letGo = this.#unique.hold(execution)
       const outcome = await execution.run.outcome.finally(() => limit?.cancel())
+      letGo?.()
       onEnded?.()
       // The worker gave up and gave the message back: another one runs it, and that result counts.
-      if (this.#deps.giveUp.aborted && execution.acksLate && outcome.kind === 'revoked') return outcome
-      if (outcome.kind === 'workerLost' && this.#isPoison(execution)) return await this.#setAside(execution, outcome)
-      if (outcome.kind !== 'workerLost') this.#losses.delete(message.id)
-      return await this.settle(execution, outcome)
+      const isGivenBack = this.#deps.giveUp.aborted || execution.isAbandoned
+      if (isGivenBack && execution.acksLate && outcome.kind === 'revoked') {
+        await this.#unended.ended(execution)
+        return outcome
+      }
+      if (outcome.kind === 'workerLost' && execution.acksLate && execution.policy.rejectOnWorkerLost) {
+        const losses = await this.#unended.lost(execution)
+        return await (this.#isPoison(losses)
+          ? this.#setAside(execution, outcome, losses)
+          : this.settle(execution, outcome))
+      }
+      const settled = await this.settle(execution, outcome)
+      if (delivery.info.redelivered) await this.#unended.ended(execution)
+      return settled
     } catch (error) {
       logger.error(
         `Task ${message.task}[${message.id}] could not be settled: ${textOf(error)} ${
           execution.acksLate ? 'It will be delivered again.' : 'Its result is lost.'
         }`,
       )
+      await announceInternalError(this.#deps, execution, error)
       return undefined
     } finally {
       this.active.delete(message.id)
@@ -136,33 +166,56 @@ export class Executor {
     }
   }
 
-  settle(execution: Execution, outcome: Outcome): Promise<Outcome> {
-    return this.#settler.settle(execution, outcome)
+  async settle(execution: Execution, outcome: Outcome): Promise<Outcome> {
+    const settled = await this.#settler.settle(execution, outcome)
+    const ending = this.#unique.ended(execution, settled)
+    if (ending) await ending // most calls are not unique, and a turn of the queue costs
+    return settled
   }
 
-  // A message that goes back whenever its child dies would end one child after the other for ever.
-  #isPoison({ message, policy, acksLate }: Execution): boolean {
-    if (!acksLate || !policy.rejectOnWorkerLost) return false
-    const losses = (this.#losses.get(message.id) ?? 0) + 1
-    this.#losses.delete(message.id) // so that the oldest is first
-    this.#losses.set(message.id, losses)
-    const [oldest] = this.#losses.keys()
-    if (this.#losses.size > mostRemembered && oldest !== undefined) this.#losses.delete(oldest)
-    return losses >= mostLosses
+  /** Back to the broker for a while: it has to wait for its rate. */
+  park({ delivery, message }: Execution, untilMs: number): Promise<void> {
+    return this.#park(delivery, message, untilMs)
   }
 
-  async #setAside(execution: Execution, outcome: Outcome & { readonly kind: 'workerLost' }): Promise<Outcome> {
+  // Whatever came before may have come to an end: the sender sent it twice, or its worker died before it could acknowledge.
+  #mayHaveEnded({ message, delivery }: Execution): boolean {
+    if (message.repeated) return true
+    return delivery.info.redelivered && this.#deps.app.settings.workerDeduplicateSuccessfulTasks
+  }
+
+  // A message that comes again whenever its process dies would end one after the other for ever.
+  #mayBePoison({ delivery, acksLate }: Execution): boolean {
+    return acksLate && delivery.info.redelivered && this.#deps.app.settings.taskWorkerLostLimit > 0
+  }
+
+  #isPoison(losses: number): boolean {
+    const { taskWorkerLostLimit: limit } = this.#deps.app.settings
+    return limit > 0 && losses >= limit
+  }
+
+  #lostRuns(losses: number): Outcome & { readonly kind: 'workerLost' } {
+    const error = new WorkerLostError(`The process that ran it died (${losses} times).`)
+    const { stored, text } = failureOf(error, this.#deps.app.main)
+    return { kind: 'workerLost', failure: { stored, text, traceback: text } }
+  }
+
+  async #setAside(
+    execution: Execution,
+    outcome: Outcome & { readonly kind: 'workerLost' },
+    losses: number,
+  ): Promise<Outcome> {
     const { message, delivery, policy } = execution
     const { transport, logger } = this.#deps
     const name = `${message.task}[${message.id}]`
-    const reason = `It ended the child that ran it ${mostLosses} times: ${outcome.failure.text}`
+    const reason = `It ended the process that ran it (${losses} times): ${outcome.failure.text}`
     logger.error(
-      `Task ${name} failed and was set aside. ${reason} It can be looked at and sent again from the quarantine for 7 days.`,
+      `Task ${name} failed and was set aside. ${reason} It can be looked at and sent again from the quarantine for 7 days (tq quarantine).`,
     )
     const failed = { ...execution, acknowledged: true, policy: { ...policy, rejectOnWorkerLost: false } }
     await this.settle(failed, outcome)
     await this.#settler.insist(`set aside ${name}`, () => transport.quarantine.put(delivery, reason))
-    this.#losses.delete(message.id)
+    await this.#unended.ended(execution)
     return outcome
   }
 
@@ -174,10 +227,10 @@ export class Executor {
   readonly onUpdate: OnUpdate = (update) =>
     this.#settler.storeUpdate(update, this.active.get(update.taskId)?.message.replyTo)
 
-  #received(message: Message): void {
+  #received(message: Message, sendsEvents: boolean): void {
     const { events, logger } = this.#deps
     if (logger.isEnabled?.('info') !== false) logger.info(`Task ${message.task}[${message.id}] received`)
-    if (!events.enabled) return
+    if (!events.enabled || !sendsEvents) return
     events.emit({ type: 'task-received', ...eventFieldsOf(message) })
   }
 
@@ -191,6 +244,7 @@ export class Executor {
     await this.#settler.insist(`set aside a message of '${delivery.info.queue}'`, () =>
       transport.quarantine.put(delivery, reason),
     )
+    await announceRejected(this.#deps, delivery, error)
   }
 
   // Source: celery/worker/consumer/consumer.py, on_unknown_task: FAILURE NotRegistered, task-failed, rejected without requeue.
@@ -204,6 +258,8 @@ export class Executor {
     )
     const failure = failureOf(new NotRegistered(message.task), app.main)
     await this.#settler.settleUnknown(delivery, message, failure)
+    await announceUnknown(this.#deps, message)
+    await this.#unique.letGo(message)
   }
 
   async #park(delivery: Delivery, message: Message, untilMs: number): Promise<void> {

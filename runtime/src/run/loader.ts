@@ -9,7 +9,7 @@ import { filesWith, projectFiles } from './project-files.ts'
 import { importModule } from './typescript.ts'
 
 const appBrand: unique symbol = Symbol.for('tq.App')
-const definesTask = /\.\s*task\s*(?:<[^>]*>)?\s*\(|\bsharedTask\s*(?:<[^>]*>)?\s*\(/
+const definesTask = /\.\s*(?:task|registerTask)\s*(?:<[^>]*>)?\s*\(|\bsharedTask\s*(?:<[^>]*>)?\s*\(/
 
 export interface LoadOptions {
   /** `module[:export]`; default: found, see `findApp`. */
@@ -54,6 +54,7 @@ export async function loadApp(options: LoadOptions = {}): Promise<LoadedApp> {
   const exports: Record<string, unknown> = { ...named(module) }
   app.use(module)
   const taskFiles = await taskModules(app, app.file, project, options.include ?? [])
+  await app.signals.emit('importModules', () => ({ sender: app.main, modules: taskFiles }))
   const failures: LoadFailure[] = []
   for (const one of taskFiles) {
     try {

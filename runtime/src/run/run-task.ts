@@ -1,15 +1,19 @@
 import { BoundTask, runInContext, type TaskContext } from '../app/context.ts'
 import type { AnyTask, TaskOptions } from '../app/task.ts'
+import { selfOf } from '../app/task-layers.ts'
 import type { TqApp } from '../app/tq.ts'
+import { parseArguments, parseResult } from '../app/validation.ts'
+import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
 import { type Reject, type Retry, SoftTimeLimitExceeded, type TimeLimitExceeded, TqError } from '../core/errors.ts'
-import type { Logger } from '../core/logger.ts'
+import { loggerOfTask } from '../core/logger.ts'
 import type { Ending, Outcome } from '../core/outcome.ts'
 import type { ResultRef } from '../core/states.ts'
 import type { OnUpdate, PoolJob, RunTask } from '../pools/pool.ts'
+import { AbortWatch, isAbort } from './abort-watch.ts'
 import { autoRetry } from './auto-retry.ts'
 import { failureOf } from './failure.ts'
-import { afterRun, hasHooks } from './hooks.ts'
+import { afterRun, beforeRun, hasHooks } from './hooks.ts'
 
 /** What the body of a run needs beside the job itself. */
 export interface RunTaskDeps {
@@ -17,6 +21,8 @@ export interface RunTaskDeps {
   readonly clock: Clock
   readonly isEager: boolean
   readonly onUpdate: OnUpdate
+  /** Where an abortable task looks for its end; default the app's. */
+  readonly backend?: (() => Promise<ResultBackend>) | undefined
 }
 
 /** Reason of a signal that a terminating pool aborts with. */
@@ -55,33 +61,58 @@ async function body(
   const options = task?.definition.options ?? {}
   const { softSeconds: limit } = job
   const soft = limit === undefined ? undefined : new AbortController()
-  const signal = soft ? AbortSignal.any([poolSignal, soft.signal]) : poolSignal
+  const abort = options.abortable
+    ? new AbortWatch(job.message.id, deps.backend ?? (() => app.resultBackend()))
+    : undefined
+  const signal = anyOf(poolSignal, soft?.signal, abort?.signal)
   const timer =
     soft && limit !== undefined
       ? clock.timer(limit * 1000, () => soft.abort(new SoftTimeLimitExceeded(limit)))
       : undefined
   const stray = new Stray()
   let context: TaskContext | undefined
+  // Arguments, and a result, that the task's schemas refuse are refused again.
+  let isOwn = false
   let ending: Ending
   try {
-    poolSignal.throwIfAborted()
+    await abort?.start()
+    signal.throwIfAborted()
     const known = task ?? app.registry.require(job.message.task)
-    const args = known.bindArguments(job.message.args, job.message.kwargs)
     const own = contextOf(deps, job, known, signal, children, stray)
     context = own
+    const told = runInContext(own, () => beforeRun(own))
+    if (told) await told
+    const parsed = runInContext(own, () => parseArguments(app, known, job.message.args, job.message.kwargs))
+    const args = isPromise(parsed) ? await parsed : parsed
+    isOwn = true
     const { beforeStart } = options
-    if (beforeStart) await runInContext(own, () => beforeStart(new BoundTask(own)))
+    if (beforeStart) await runInContext(own, () => beforeStart(selfOf(known.definition, own)))
     const value = runInContext(own, () => call(known, own, args))
-    ending = { kind: 'success', value: isPromise(value) ? await stray.or(value) : value }
+    const given = isPromise(value) ? await stray.or(value) : stray.or(value)
+    isOwn = false
+    const result = runInContext(own, () => parseResult(app, known, given))
+    ending = { kind: 'success', value: isPromise(result) ? await result : result }
   } catch (thrown) {
     const error = signal.aborted ? abortReason(thrown, signal) : thrown
     ending = endingOf(error, app.main, options.throws)
-    if (context && ending.kind === 'failure') ending = retried(context, options, error) ?? ending
+    if (ending.kind === 'failure') {
+      // Somebody asked for it: nothing to try again, nor to look into.
+      if (isAbort(error)) ending = { ...ending, failure: { ...ending.failure, expected: true } }
+      else if (context && isOwn) ending = retried(context, options, error) ?? ending
+    }
   } finally {
     timer?.cancel()
+    stray.over()
+    abort?.stop()
   }
-  if (context && hasHooks(options)) await afterRun(context, options, ending)
+  if (context && hasHooks(context, context.definition)) await afterRun(context, context.definition, ending)
   return ending
+}
+
+/** The one there is, most often. */
+function anyOf(first: AbortSignal, ...others: readonly (AbortSignal | undefined)[]): AbortSignal {
+  const more = others.filter((one) => one !== undefined)
+  return more.length === 0 ? first : AbortSignal.any([first, ...more])
 }
 
 /** What becomes of an error that the task tries again by itself: a retry, or once they are used up the error. */
@@ -99,14 +130,26 @@ function retried(context: TaskContext, options: TaskOptions, error: unknown): En
 class Stray {
   #end: { readonly error: unknown } | undefined
   #reject: ((error: unknown) => void) | undefined
+  #isOver = false
 
-  fail(error: unknown): void {
+  /** False when the task has ended already. */
+  fail(error: unknown): boolean {
+    if (this.#isOver) return false
     this.#end ??= { error }
     this.#reject?.(error)
+    return true
   }
 
-  /** The promise's value, unless a stray error is faster. */
-  or(value: PromiseLike<unknown>): Promise<unknown> {
+  over(): void {
+    this.#isOver = true
+  }
+
+  /** What the task gave, unless a stray error was faster. */
+  or(value: unknown): unknown {
+    if (!isPromise(value)) {
+      if (this.#end) throw this.#end.error
+      return value
+    }
     return new Promise((resolve, reject) => {
       this.#reject = reject
       value.then(resolve, reject)
@@ -123,7 +166,7 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
 function call(task: AnyTask, context: TaskContext, args: readonly unknown[]): unknown {
   const { fn, options } = task.definition
   const given = args as readonly never[] // what came over the wire; the function's own types are the caller's promise
-  return options.bind ? fn(new BoundTask(context) as never, ...given) : fn(...given)
+  return options.bind ? fn(selfOf(task.definition, context) as never, ...given) : fn(...given)
 }
 
 function contextOf(
@@ -138,6 +181,7 @@ function contextOf(
   const { options } = task.definition
   return {
     app,
+    definition: task.definition,
     message: job.message,
     deliveryInfo: job.deliveryInfo,
     hostname: job.hostname,
@@ -149,20 +193,20 @@ function contextOf(
     defaultRetryDelay: options.defaultRetryDelay ?? 180,
     clock,
     get logger() {
-      return taskLogger(app.logger, `${job.message.task}[${job.message.id}]`)
+      return loggerOfTask(app.logger, { name: job.message.task, id: job.message.id })
     },
     updateState: (taskId, state, meta) => onUpdate({ taskId, state, meta }),
-    fail: (error) => stray.fail(error),
+    fail: (error) => {
+      if (stray.fail(error)) return
+      const { task: name, id } = job.message
+      app.logger.error(
+        `Something that ${name}[${id}] began failed after the task had ended, which changes nothing for it.`,
+        { error },
+      )
+    },
+    backend: deps.backend,
     children,
   }
-}
-
-function taskLogger(logger: Logger, name: string): Logger {
-  const at =
-    (level: 'debug' | 'info' | 'warn' | 'error') =>
-    (message: string, fields?: Readonly<Record<string, unknown>>): void =>
-      logger[level](`${name}: ${message}`, fields)
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
 // Libraries wrap the reason of an abort into an AbortError of their own.

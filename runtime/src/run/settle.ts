@@ -1,15 +1,16 @@
 import { ConnectionError, EncodeError, StoreError } from '../core/errors.ts'
 import type { Message } from '../core/message.ts'
 import { type Failure, type Outcome, type Settlement, settlementOf, type StoredState } from '../core/outcome.ts'
-import type { ResultRef, TaskMeta } from '../core/states.ts'
-import type { StateUpdate } from '../pools/pool.ts'
+import { isReady, type ResultRef, type TaskMeta } from '../core/states.ts'
+import type { JobStoring, StateUpdate } from '../pools/pool.ts'
 import type { Delivery, Settled } from '../transports/transport.ts'
-import { pythonRepr } from '../wire/python-text.ts'
-import { publishNext, publishRetry } from './canvas-run.ts'
+import { mayRepeat, publishNext, publishRetry } from './canvas-run.ts'
 import { type ChordDeps, joinChord } from '../app/chord-join.ts'
+import { announceSettled } from './announce.ts'
 import type { Execution } from './execution.ts'
 import type { ExecutorDeps } from './executor.ts'
 import { failureOf, rejectedError, revokedError } from './failure.ts'
+import { emitSettled, logSettled } from './tell-settled.ts'
 
 const firstPauseMs = 50
 const longestPauseMs = 5000
@@ -46,14 +47,15 @@ export class Settler {
     const follows = row.next === 'retry' || (row.store !== undefined && hasNext(message))
     const children = follows ? await this.#nextSteps(execution, outcome) : []
     const record = this.#recordOf(execution, withChildren(execution, outcome, children), row.store)
-    const settled = await this.#storeAndAck(execution, row, record, name)
+    const settled = await this.#storeAndAck(execution, outcome, row, record)
     if (settled === 'lost') {
       this.#deps.logger.warn(
         `Task ${name} was handed to another worker before it could be acknowledged here; the first result that was stored stands.`,
       )
     }
-    this.#emit(execution, outcome, row)
-    this.#log(execution, outcome, name)
+    emitSettled(this.#deps, execution, outcome, row)
+    logSettled(this.#deps, execution, outcome)
+    if (row.store !== undefined) await announceSettled(this.#deps, execution, outcome)
     return outcome
   }
 
@@ -64,34 +66,52 @@ export class Settler {
       await this.insist(`send the retry of ${name}`, () => publishRetry(this.#deps, execution, outcome))
       return []
     }
-    const sent = await this.insist(`send what follows ${name}`, () => publishNext(this.#chords(), message, outcome))
+    const sender = { ...message, repeated: mayRepeat(execution) }
+    const sent = await this.insist(`send what follows ${name}`, () => publishNext(this.#chords(), sender, outcome))
     return sent ?? []
   }
 
   async #storeAndAck(
     execution: Execution,
+    outcome: Outcome,
     row: Settlement,
     record: TaskMeta | undefined,
-    name: string,
   ): Promise<Settled | undefined> {
     const { backend, transport } = this.#deps
     const { delivery, message } = execution
+    const name = `${message.task}[${message.id}]`
     const open = !execution.acknowledged
     // A part whose result is ignored counts as well: its value goes to the chord alone.
-    const part = isPartOfChord(message) && row.store !== 'RETRY' ? record : undefined
-    const meta = row.store !== undefined && storesResult(execution, row.store) ? record : undefined
+    const part = row.store !== 'RETRY' && this.#isCounted(message) ? record : undefined
+    const isStored = outcome.kind === 'success' && outcome.stored !== undefined
+    const meta = !isStored && row.store !== undefined && storesResult(execution, row.store) ? record : undefined
     if (meta && open && row.late === 'ack' && !part) {
       const storing = backend.plan(meta, this.#storeOptions(message))
       if (storing && storing.driver === transport.driver) {
         return this.#ack(execution, () => delivery.ack({ storing }), `settle ${name}`)
       }
     }
-    if (meta) await this.insist(`store the result of ${name}`, () => backend.store([meta], this.#storeOptions(message)))
-    if (part) await this.insist(`count ${name} for its chord`, () => joinChord(this.#chords(), message, part))
+    if (part) {
+      // In one step: nothing can come between the two.
+      const storesResult = meta !== undefined
+      await this.insist(`count ${name} for its chord`, () => joinChord(this.#chords(), message, part, { storesResult }))
+    } else if (meta) {
+      await this.insist(`store the result of ${name}`, () => backend.store([meta], this.#storeOptions(message)))
+    }
     if (!open) return undefined
     if (row.late === 'ack') return this.#ack(execution, () => delivery.ack(), `acknowledge ${name}`)
     const requeue = row.late === 'requeue'
     return this.#ack(execution, () => delivery.reject({ requeue }), `reject ${name}`)
+  }
+
+  #isCounted(message: Message): boolean {
+    if (!isPartOfChord(message)) return false
+    const { backend, logger } = this.#deps
+    if (backend.countsChords !== false) return true
+    logger.error(
+      `Task ${message.task}[${message.id}] is a part of chord ${message.groupId}, but the result backend '${backend.name}' of this worker cannot count: the chord's body will not run. Give all workers the sender's resultBackend.`,
+    )
+    return false
   }
 
   #chords(): ChordDeps {
@@ -103,6 +123,35 @@ export class Settler {
     const settled = await this.insist(what, act)
     execution.acknowledged = settled !== undefined
     return settled
+  }
+
+  /**
+   * For a message that may have been sent or delivered before: where its task has a final state, it is acknowledged unrun, and counted
+   * for its chord in case that was not done. True if that was so.
+   */
+  async settleEnded(execution: Execution): Promise<boolean> {
+    const { message, delivery } = execution
+    const { backend, logger } = this.#deps
+    if (execution.ignoresResult) return false
+    const name = `${message.task}[${message.id}]`
+    const found = await this.insist(`look for a result of ${name}`, () => backend.fetch([message.id]))
+    const ended = found?.[0]
+    if (!ended || !isEnd(ended.state, execution)) return false
+    logger.info(`Task ${name} came a second time and has ended before (${ended.state}): it does not run again.`)
+    if (this.#isCounted(message)) {
+      await this.insist(`count ${name} for its chord`, () => joinChord(this.#chords(), message, ended))
+    }
+    await this.#ack(execution, () => delivery.ack(), `acknowledge ${name}`)
+    return true
+  }
+
+  /** How a child stores a large value by itself; undefined where something else needs it here, or a child cannot reach the store. */
+  storingOf(execution: Execution): JobStoring | undefined {
+    const { backend, pool } = this.#deps
+    const { message, ignoresResult } = execution
+    if (!pool.runsElsewhere || ignoresResult || hasNext(message) || isPartOfChord(message)) return undefined
+    if (backend.name === 'memory' || backend.name === 'disabled') return undefined
+    return { meta: { ...this.#base(execution), state: 'SUCCESS' }, ...this.#storeOptions(message) }
   }
 
   /** Early acknowledgement: before the task starts. */
@@ -184,65 +233,9 @@ export class Settler {
     const base = { id: message.id, parentId: message.parentId, groupId: message.groupId, children: [] }
     const { settings, connections } = this.#deps.app
     if (settings.resultExtended === 'auto' ? !connections.embedded : !settings.resultExtended) return base
-    const { task: name, args, kwargs, retries } = message
-    return { ...base, name, args, kwargs, retries, worker: this.#deps.hostname, queue: delivery.info.queue }
-  }
-
-  #emit(execution: Execution, outcome: Outcome, row: Settlement): void {
-    const { events, clock } = this.#deps
-    if (!events.enabled) return
-    const uuid = execution.message.id
-    for (const type of row.events) {
-      switch (type) {
-        case 'task-succeeded': {
-          const value = outcome.kind === 'success' ? outcome.value : null
-          const runtime = (clock.monotonic() - execution.startedMonotonic) / 1000
-          events.emit({ type, uuid, result: pythonRepr(value), runtime })
-          break
-        }
-        case 'task-failed':
-        case 'task-retried': {
-          const failure = failureIn(outcome)
-          events.emit({ type, uuid, exception: failure?.text ?? outcome.kind, traceback: failure?.traceback })
-          break
-        }
-        case 'task-rejected':
-          events.emit({ type, uuid, requeue: outcome.kind === 'reject' && outcome.requeue })
-          break
-        case 'task-revoked': {
-          const reason = outcome.kind === 'revoked' ? outcome.reason : 'revoked'
-          const signum = outcome.kind === 'revoked' ? outcome.signal : undefined
-          events.emit({ type, uuid, terminated: reason === 'terminated', signum, expired: reason === 'expired' })
-        }
-      }
-    }
-  }
-
-  #log(execution: Execution, outcome: Outcome, name: string): void {
-    const { logger, clock } = this.#deps
-    // Two lines per task, which most loggers do not write.
-    if (outcome.kind === 'success' && logger.isEnabled?.('info') === false) return
-    const seconds = ((clock.monotonic() - execution.startedMonotonic) / 1000).toFixed(6)
-    switch (outcome.kind) {
-      case 'success':
-        return logger.info(`Task ${name} succeeded in ${seconds}s: ${pythonRepr(outcome.value, 200)}`)
-      case 'retry': {
-        const inSeconds = Math.max(0, (outcome.etaMs - clock.now()) / 1000).toFixed(1)
-        return logger.info(`Task ${name} retry in ${inSeconds}s: ${outcome.cause.text}`)
-      }
-      case 'failure':
-      case 'timeout':
-      case 'workerLost':
-        return outcome.failure.expected
-          ? logger.info(`Task ${name} failed as expected: ${outcome.failure.text}`)
-          : logger.error(`Task ${name} failed: ${outcome.failure.text}\n${outcome.failure.traceback}`)
-      case 'revoked':
-        return logger.info(`Task ${name} was not run: ${outcome.reason}`)
-      case 'ignore':
-        return logger.info(`Task ${name} ignored`)
-      case 'reject':
-        return logger.info(`Task ${name} rejected (${outcome.requeue ? 'requeued' : 'dropped'}): ${outcome.reason}`)
-    }
+    const { task: name, args, kwargs, retries, stampedHeaders } = message
+    const stamps = stampedHeaders.length > 0 ? { stamps: message.stamps } : {}
+    return { ...base, name, args, kwargs, retries, ...stamps, worker: this.#deps.hostname, queue: delivery.info.queue }
   }
 
   #ttl(): number {
@@ -277,6 +270,12 @@ function mayPass(error: unknown): error is Error {
   return error instanceof ConnectionError
 }
 
+/** SUCCESS is. Another ready state is that of a sending before this one, unless this one has gone back to its queue with it. */
+function isEnd(state: string, { message, delivery, policy }: Execution): boolean {
+  if (state === 'SUCCESS') return true
+  return message.repeated === true && isReady(state) && (policy.acksOnTimeout || !delivery.info.redelivered)
+}
+
 function storesResult(execution: Execution, state: StoredState): boolean {
   if (!execution.ignoresResult) return true
   return state === 'FAILURE' && execution.storesErrors
@@ -294,20 +293,4 @@ function withChildren({ task }: Execution, outcome: Outcome, following: readonly
 
 function hasNext(message: Message): boolean {
   return message.callbacks.length > 0 || message.chain.length > 0 || message.errbacks.length > 0
-}
-
-function failureIn(outcome: Outcome): Failure | undefined {
-  switch (outcome.kind) {
-    case 'failure':
-    case 'timeout':
-    case 'workerLost':
-      return outcome.failure
-    case 'retry':
-      return outcome.cause
-    case 'success':
-    case 'ignore':
-    case 'reject':
-    case 'revoked':
-      return undefined
-  }
 }

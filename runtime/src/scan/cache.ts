@@ -6,7 +6,7 @@ import type { FileSummary } from './file-summary.ts'
 import type { SkippedFile } from './task-info.ts'
 
 /** Counts up when summaries change their form or meaning. */
-const format = 1
+const format = 2
 
 /** One file as it was on disk: time, size, what it is. `dull`: nothing in it, so far as its own text tells. */
 export type CachedFile = readonly [mtimeMs: number, bytes: number, kind: 'read' | 'dull' | SkippedFile['reason']]

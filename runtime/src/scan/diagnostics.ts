@@ -67,6 +67,8 @@ export function callFaults(
   if (tasks.length === 0) return [unknownTask(call, name, nearest(name))]
   const [task] = tasks
   if (!task || tasks.length > 1 || task.kind === 'external' || task.opaque || call.method === 'signature') return []
+  // Which arguments may be left out is said by its schemas.
+  if (task.openOptions?.includes('validate') === true) return []
   return argumentFaults(call, name, task)
 }
 

@@ -40,7 +40,7 @@ const unknown: Value = { t: 'unknown' }
 const deepest = 300
 const mostSteps = 20_000
 const longestText = 1000
-const appMethods: ReadonlySet<string> = new Set(['task', 'external', 'sendTask', 'signature'])
+const appMethods: ReadonlySet<string> = new Set(['task', 'registerTask', 'external', 'sendTask', 'signature'])
 const appMakers: ReadonlySet<string> = new Set(['Tq', 'TqApp'])
 
 /**
@@ -351,7 +351,7 @@ export class Evaluator {
     const callee = this.#eval(file, expr.of)
     if (callee.t === 'method') {
       if (expr.of.k === 'prop' && expr.of.name === 'bind') return callee
-      const isMaker = callee.name === 'task' || callee.name === 'external'
+      const isMaker = callee.name === 'task' || callee.name === 'registerTask' || callee.name === 'external'
       return isMaker && expr.draft !== undefined ? { t: 'task', file, index: expr.draft } : unknown
     }
     if (callee.t === 'library' && callee.name === 'sharedTask' && expr.draft !== undefined) {

@@ -17,7 +17,14 @@ export type Expr =
   /** `partial`: up to the first spread. */
   | { readonly k: 'array'; readonly items: readonly Expr[]; readonly partial?: true | undefined }
   | { readonly k: 'function'; readonly fn: FunctionInfo }
-  | { readonly k: 'class'; readonly base?: Expr | undefined; readonly statics: readonly (readonly [string, Expr])[] }
+  /** `run` is its method of that name, which makes it the class of a task. */
+  | {
+      readonly k: 'class'
+      readonly name: string
+      readonly base?: Expr | undefined
+      readonly statics: readonly (readonly [string, Expr])[]
+      readonly run?: FunctionInfo | undefined
+    }
   /** `id` is unique in its file. */
   | { readonly k: 'new'; readonly of: Expr; readonly args: readonly Expr[]; readonly id: string }
   /** `draft` is the index among the file's definitions, where the call may be one. */

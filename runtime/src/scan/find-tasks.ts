@@ -103,7 +103,7 @@ function defined(linking: Linking, file: string, index: number, files: Set<strin
     app,
     nameAt,
     options: optionsAt === undefined ? ({ t: 'object', file, entries: [] } as const) : value(optionsAt),
-    fn: fn?.t === 'function' ? fn.fn : undefined,
+    fn: fn?.t === 'function' ? fn.fn : fn?.t === 'class' ? runOf(linking, fn, files) : undefined,
   }
   if (nameAt === undefined) return { ...own, ...derivedName(linking.folder, file, draft, kind, app, own.fn) }
   const name = value(nameAt)
@@ -115,8 +115,26 @@ function defined(linking: Linking, file: string, index: number, files: Set<strin
 function kindOf(callee: Value): TaskInfo['kind'] | undefined {
   if (callee.t === 'library') return callee.name === 'sharedTask' ? 'shared' : undefined
   if (callee.t !== 'method') return undefined
-  return callee.name === 'task' ? 'task' : callee.name === 'external' ? 'external' : undefined
+  return callee.name === 'task' || callee.name === 'registerTask'
+    ? 'task'
+    : callee.name === 'external'
+      ? 'external'
+      : undefined
 }
+
+/** The method of a class task, its own or inherited; the task is named after the class. */
+function runOf(linking: Linking, given: Extract<Value, { t: 'class' }>, files: Set<string>): FunctionInfo | undefined {
+  let at: Value = given
+  for (let depth = 0; at.t === 'class' && depth < mostAncestors; depth++) {
+    const { run, base } = at.expr
+    if (run) return { ...run, name: given.expr.name }
+    if (!base) return undefined
+    at = linking.evaluator.run(at.file, base, files)
+  }
+  return undefined
+}
+
+const mostAncestors = 20
 
 /** Which argument is what, by the rules of `task()`: a string is the name, a function the function, else options. */
 function argumentPlaces(

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 
 /** What is written at a definition, an app, a call of a task; a name that was made an alias of `task` is found later. */
 const marks =
-  /\.task(?![\w$])|\[['"`]task['"`]\]|[{,]\s*task\s*[,:}]|sharedTask|['"]tq-runtime|\.(?:delay|applyAsync|sendTask|signature|external|si?)\s*(?:\?\.)?\s*[(<]/
+  /\.task(?![\w$])|\[['"`]task['"`]\]|[{,]\s*task\s*[,:}]|sharedTask|['"]tq-runtime|\.(?:delay|applyAsync|sendTask|signature|external|registerTask|si?)\s*(?:\?\.)?\s*[(<]/
 
 /** Larger files are reported and not read. */
 export const largestBytes = 1 << 20

@@ -157,7 +157,15 @@ export class ExpressionReader {
       }
     }
     const extended = node.heritageClauses?.find((one) => one.token === ts.SyntaxKind.ExtendsKeyword)?.types[0]
-    return { k: 'class', statics, ...(extended && { base: this.read(extended.expression) }) }
+    const name = node.name?.text ?? ''
+    const method = node.members.find((one) => ts.isMethodDeclaration(one) && this.#keyOf(one.name) === 'run')
+    return {
+      k: 'class',
+      name,
+      statics,
+      ...(extended && { base: this.read(extended.expression) }),
+      ...(method && ts.isMethodDeclaration(method) && { run: readFunction(ts, this.#file, method, name) }),
+    }
   }
 
   /**

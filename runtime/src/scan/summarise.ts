@@ -16,7 +16,7 @@ const notMakers: ReadonlySet<string> = new Set([
   'map',
   'forEach',
 ])
-const makers: ReadonlySet<string> = new Set(['task', 'external', 'sharedTask'])
+const makers: ReadonlySet<string> = new Set(['task', 'registerTask', 'external', 'sharedTask'])
 
 /**
  * Reads one file into a summary: syntax only, no type checker, no other file. The parser recovers from errors, so half-typed

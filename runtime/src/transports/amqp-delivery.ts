@@ -1,6 +1,7 @@
 import type { StorePlan } from '../backends/result-backend.ts'
 import { ChannelError } from '../core/errors.ts'
 import type { RawMessage } from '../core/message.ts'
+import { SettleOnce } from './settle-once.ts'
 import type { Delivery, DeliveryInfo, Settled } from './transport.ts'
 
 /** Settles deliveries for the channel that brought them. */
@@ -19,7 +20,7 @@ export class AmqpDelivery implements Delivery {
   /** Not to be handed over before. */
   readonly dueMs: number | undefined
   readonly #holder: DeliveryHolder
-  #settled: Promise<Settled> | undefined
+  readonly #settling = new SettleOnce()
 
   constructor(
     holder: DeliveryHolder,
@@ -39,41 +40,30 @@ export class AmqpDelivery implements Delivery {
 
   ack(options?: { readonly storing?: StorePlan | undefined }): Promise<Settled> {
     const storing = options?.storing
-    if (storing && !this.#settled) {
+    if (storing && !this.#settling.isSettled) {
       return Promise.reject(
         new ChannelError(
           `An acknowledgement to RabbitMQ cannot store a result for ${storing.driver}; store it there first, then acknowledge.`,
         ),
       )
     }
-    return this.#once(() => this.#holder.ack(this))
+    return this.#settling.run(() => this.#holder.ack(this))
   }
 
   reject(options: { readonly requeue: boolean }): Promise<Settled> {
-    return this.#once(() => this.#holder.reject(this, options.requeue))
+    return this.#settling.run(() => this.#holder.reject(this, options.requeue))
   }
 
   park(untilMs: number): Promise<Settled> {
-    return this.#once(() => this.#holder.park(this, untilMs))
+    return this.#settling.run(() => this.#holder.park(this, untilMs))
   }
 
   quarantine(reason: string): Promise<Settled> {
-    return this.#once(() => this.#holder.quarantine(this, reason))
+    return this.#settling.run(() => this.#holder.quarantine(this, reason))
   }
 
   /** The broker has it back: whatever is asked from now on answers so. */
   lose(): void {
-    this.#settled ??= Promise.resolve('lost')
-  }
-
-  /** The first answer stands; after a failure it may be tried again. */
-  #once(settle: () => Promise<Settled>): Promise<Settled> {
-    if (this.#settled) return this.#settled
-    const settled = settle()
-    this.#settled = settled
-    settled.catch(() => {
-      this.#settled = undefined
-    })
-    return settled
+    this.#settling.lose()
   }
 }

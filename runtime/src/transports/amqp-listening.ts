@@ -1,6 +1,7 @@
 import type { Channel } from 'amqplib'
 import type { Timer } from '../core/clock.ts'
 import type { RawMessage } from '../core/message.ts'
+import { closeChannel } from '../drivers/amqp-channel.ts'
 import { amqpError } from '../drivers/amqp-errors.ts'
 import { type AmqpExchange, type AmqpQueue, fromAmqp } from '../wire/amqp-layout.ts'
 import type { AmqpBroker } from './amqp-broker.ts'
@@ -55,7 +56,7 @@ export class AmqpListening implements Listening {
     const channel = this.#channel
     this.#channel = undefined
     // Its queue goes with its consumer.
-    await channel?.close().catch(() => undefined)
+    if (channel) await closeChannel(channel)
     this.#onClose()
   }
 
@@ -66,7 +67,7 @@ export class AmqpListening implements Listening {
     try {
       await this.#consume(channel)
     } catch (error) {
-      await channel.close().catch(() => undefined) // where the server has not
+      await closeChannel(channel)
       throw amqpError(error, this.#broker.connection.url)
     }
     this.#channel = channel
@@ -104,7 +105,7 @@ export class AmqpListening implements Listening {
     const { clock, connection, logger } = this.#broker
     const channel = this.#channel
     this.#channel = undefined
-    channel?.close().catch(() => undefined)
+    if (channel) void closeChannel(channel)
     this.#retry?.cancel()
     this.#retry = clock.timer(retryMs, () => {
       // The transport opens all listeners when the connection is back.

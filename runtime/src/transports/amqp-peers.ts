@@ -1,4 +1,5 @@
 import type { Channel } from 'amqplib'
+import { closeChannel } from '../drivers/amqp-channel.ts'
 import { codeOf, replyCode } from '../drivers/amqp-errors.ts'
 import { peersExchange, peersQueue } from '../wire/amqp-layout.ts'
 import type { AmqpBroker } from './amqp-broker.ts'
@@ -42,7 +43,7 @@ export class AmqpPeers {
     const channel = this.#channel
     this.#channel = undefined
     this.#joining = undefined
-    await channel?.close().catch(() => undefined)
+    if (channel) await closeChannel(channel)
   }
 
   /** The sum over all processes, this one included. One that does not answer within half a second counts nothing. */

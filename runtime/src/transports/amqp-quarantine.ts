@@ -115,11 +115,12 @@ async function takeAll(channel: Channel): Promise<readonly Kept[]> {
     },
     { exclusive: true },
   )
-  // Nobody else takes any; what the queue does not count as ready is on its way to us.
-  for (;;) {
+  // Nobody else takes any; what the queue does not count as ready is on its way to us. The channel may answer before it passes on
+  // what the queue gave it meanwhile, and not before a second answer.
+  for (let quiet = 0; quiet < 2; ) {
     const before = arrived
     const { messageCount } = await channel.checkQueue(quarantineQueue.name)
-    if (messageCount === 0 && arrived === before) break
+    quiet = messageCount === 0 && arrived === before ? quiet + 1 : 0
     if (messageCount > 0 && arrived === before) {
       await new Promise<void>((resolve) => {
         look = resolve

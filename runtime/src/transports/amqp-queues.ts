@@ -8,6 +8,8 @@ import type { QueueInfo } from './transport.ts'
 
 /** Delayed messages looked at to tell whose they are; where more wait, the rest is taken to be shared in the same way. */
 const sampleSize = 1000
+// Each one looked at is fetched and given back.
+const lookLimit = 20_000
 
 /**
  * Counts and looks. AMQP lets nobody look without taking: messages are taken for a moment and given back, which marks those
@@ -52,7 +54,7 @@ export class AmqpQueues {
       if (delayedFor(message.fields.routingKey) !== queue) return
       const { raw, dueMs } = fromAmqp(message.content, message.properties)
       found.push({ raw, dueMs: dueMs ?? Infinity })
-    }, Infinity)
+    }, lookLimit)
     const inOrder = found.toSorted((a, b) => a.dueMs - b.dueMs || 0)
     return inOrder.slice(0, limit).map(({ raw }) => raw)
   }

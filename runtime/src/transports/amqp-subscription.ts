@@ -1,6 +1,7 @@
 import type { Channel, ConsumeMessage, Message } from 'amqplib'
 import type { Timer } from '../core/clock.ts'
 import { ChannelError, ConnectionError } from '../core/errors.ts'
+import { closeChannel } from '../drivers/amqp-channel.ts'
 import { amqpError, codeOf, replyCode } from '../drivers/amqp-errors.ts'
 import { delayedDelivery, delayedFor, fromAmqp, isReplicated } from '../wire/amqp-layout.ts'
 import type { AmqpBroker } from './amqp-broker.ts'
@@ -131,7 +132,7 @@ export class AmqpSubscription implements Subscription, DeliveryHolder {
       const channel = this.#channel
       this.#loseAll()
       // The broker puts what was unsettled back where it was.
-      await channel?.close()
+      if (channel) await closeChannel(channel)
     }).catch(() => undefined)
     for (const queue of this.#queues) this.#broker.topology.left(queue)
     this.#onClose()

@@ -150,11 +150,12 @@ async function declareQueue(channel: Channel, queue: Queue): Promise<void> {
   const { name, exchange, routingKey, durable = true, autoDelete = false } = queue
   await declareExchange(channel, { ...exchange, durable: true })
   await channel.assertQueue(name, { durable, autoDelete, arguments: queue.arguments ?? {} })
-  if (exchange.name !== '') await channel.bindQueue(name, exchange.name, routingKey)
+  if (exchange.name !== '') await channel.bindQueue(name, exchange.name, routingKey, queue.bindingArguments)
 }
 
 function isSameBinding(left: Queue, right: Queue): boolean {
-  return left.exchange.name === right.exchange.name && left.routingKey === right.routingKey
+  if (left.exchange.name !== right.exchange.name || left.routingKey !== right.routingKey) return false
+  return JSON.stringify(left.bindingArguments) === JSON.stringify(right.bindingArguments)
 }
 
 /** The work under way or done for this key; what failed is tried again. */

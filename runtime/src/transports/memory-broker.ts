@@ -20,6 +20,8 @@ export class MemoryBroker {
   readonly listeners = new Set<Listener>()
   /** @internal */
   readonly leases = new Map<string, { untilMs: number }>()
+  /** @internal See MemoryKeys. */
+  readonly keys = new Map<string, { readonly holder: string; readonly untilMs: number }>()
   /** @internal Oldest first. */
   quarantined: readonly (Quarantined & { readonly stored: Stored })[] = []
   readonly #queues = new Map<string, MemoryQueue>()

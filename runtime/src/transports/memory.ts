@@ -5,7 +5,7 @@ import { randomId } from '../core/id.ts'
 import type { Logger } from '../core/logger.ts'
 import type { RawMessage } from '../core/message.ts'
 import type { Held, Listener, MemoryBroker, MemoryQueue, Stored } from './memory-broker.ts'
-import { type Topology, topicMatches } from './topology.ts'
+import { refuseHeaders, type Topology, topicMatches } from './topology.ts'
 import type {
   ConnectionState,
   Delivery,
@@ -83,6 +83,7 @@ export class MemoryTransport implements Transport {
 
   async declare(topology: Topology): Promise<void> {
     this.#now()
+    refuseHeaders(topology, this.name)
     this.#broker.declare(topology)
   }
 

@@ -1,5 +1,6 @@
 import type { StorePlan } from '../backends/result-backend.ts'
 import type { RawMessage } from '../core/message.ts'
+import { SettleOnce } from './settle-once.ts'
 import type { Delivery, DeliveryInfo, Settled } from './transport.ts'
 
 /** Settles deliveries for the subscription that claimed them. */
@@ -23,7 +24,7 @@ export class RedisDelivery implements Delivery {
   /** The scores before refreshes whose answers have not come: one of these or `score` is the current one. */
   formerScores: readonly number[] = []
   readonly #holder: DeliveryHolder
-  #settled: Promise<Settled> | undefined
+  readonly #settling = new SettleOnce()
 
   constructor(
     holder: DeliveryHolder,
@@ -44,36 +45,27 @@ export class RedisDelivery implements Delivery {
   }
 
   ack(options?: { readonly storing?: StorePlan | undefined }): Promise<Settled> {
-    const refused = this.#settled ? undefined : this.#holder.refusal(options?.storing)
+    const refused = this.#settling.isSettled ? undefined : this.#holder.refusal(options?.storing)
     if (refused) return Promise.reject(refused)
-    return this.#once(() => this.#holder.settle(this, options?.storing))
+    return this.#settling.run(() => this.#holder.settle(this, options?.storing))
   }
 
   reject(options: { readonly requeue: boolean }): Promise<Settled> {
-    return this.#once(() => (options.requeue ? this.#holder.requeue(this) : this.#holder.settle(this, undefined)))
+    return this.#settling.run(() =>
+      options.requeue ? this.#holder.requeue(this) : this.#holder.settle(this, undefined),
+    )
   }
 
   park(untilMs: number): Promise<Settled> {
-    return this.#once(() => this.#holder.park(this, untilMs))
+    return this.#settling.run(() => this.#holder.park(this, untilMs))
   }
 
   quarantine(reason: string): Promise<Settled> {
-    return this.#once(() => this.#holder.quarantine(this, reason))
+    return this.#settling.run(() => this.#holder.quarantine(this, reason))
   }
 
   /** The message is not ours any more: whatever is asked from now on answers so. */
   lose(): void {
-    this.#settled ??= Promise.resolve('lost')
-  }
-
-  /** The first answer stands; after a failure it may be tried again. */
-  #once(settle: () => Promise<Settled>): Promise<Settled> {
-    if (this.#settled) return this.#settled
-    const settled = settle()
-    this.#settled = settled
-    settled.catch(() => {
-      this.#settled = undefined
-    })
-    return settled
+    this.#settling.lose()
   }
 }

@@ -17,7 +17,9 @@ interface Restorable {
 }
 
 const lookMs = 1000
-const mutexMs = 300_000
+// Celery keeps it for 300 s, also when it was killed meanwhile: nobody waits so long here.
+const mutexMs = 5000
+const staleMutexMs = 30_000
 
 /**
  * Brings held messages back into their lists when the visibility timeout of their score has passed. That is a parked
@@ -33,6 +35,8 @@ export class RedisRestorer {
   #sweeping = false
   #again = false
   #running = false
+  /** Monotonic; since when another consumer has the mutex, while messages wait for it. */
+  #refusedSinceMs: number | undefined
 
   constructor(broker: RedisBroker, router: RedisRouter) {
     this.#broker = broker
@@ -105,17 +109,23 @@ export class RedisRestorer {
     await this.#putBack(parked)
     const full = found.length === restoreLimit
     if (expired.length > 0) await this.#restoreExpired(expired, full)
+    else this.#refusedSinceMs = undefined
     if (full) return clock.now()
     return nextScore === undefined ? undefined : nextScore * 1000 + visibilityTimeoutMs
   }
 
   async #restoreExpired(expired: readonly Restorable[], full: boolean): Promise<void> {
-    const { connection, layout, logger, visibilityTimeoutMs } = this.#broker
+    const { clock, connection, layout, logger, visibilityTimeoutMs } = this.#broker
     const token = randomId()
-    // The moves compare scores and need no lock; it keeps Python's consumers from doing the same work meanwhile.
+    // The moves compare scores and need no lock; it keeps Python's consumers from doing the same work meanwhile. So one that is held
+    // for long is not waited for.
     const locked = await connection.call('SET', layout.unackedMutexKey, token, 'PX', mutexMs, 'NX')
+    const nowMs = clock.monotonic()
+    if (locked === 'OK') this.#refusedSinceMs = undefined
+    else this.#refusedSinceMs ??= nowMs
+    const isStale = this.#refusedSinceMs !== undefined && nowMs - this.#refusedSinceMs > staleMutexMs
     // What blocks the view of later messages is moved in any case.
-    if (locked !== 'OK' && !full) return
+    if (locked !== 'OK' && !full && !isStale) return
     try {
       const count = await this.#putBack(expired)
       if (count > 0) {

@@ -1,5 +1,7 @@
 import { redisScript, storeFunction } from '../drivers/redis-script.ts'
 
+export { releaseScript } from '../drivers/redis-script.ts'
+
 // The Lua of the Redis transport. Every script gets the time and its keys as arguments. `index` is the sorted set
 // that says since when a message is held: its exact score is written by one exchange of one process and by nobody else, so
 // whoever knows the current score owns the message. kombu writes time() there and never compares.
@@ -315,14 +317,5 @@ export const renewScript = redisScript(
   `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-`,
-)
-
-/** Gives up a lock that still carries our token. KEYS: lock. ARGV: token. Source: redis-py, Lock.LUA_RELEASE_SCRIPT. */
-export const releaseScript = redisScript(
-  'release',
-  `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
 `,
 )

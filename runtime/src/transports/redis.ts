@@ -16,7 +16,7 @@ import { RedisRestorer } from './redis-restorer.ts'
 import { RedisRouter } from './redis-router.ts'
 import { releaseScript, renewScript } from './redis-scripts.ts'
 import { RedisSubscription } from './redis-subscription.ts'
-import type { Topology } from './topology.ts'
+import { refuseHeaders, type Topology } from './topology.ts'
 import type {
   ConnectionState,
   Delivery,
@@ -46,6 +46,10 @@ export interface RedisTransportDeps {
   readonly queueOrderStrategy?: QueueOrder | undefined
   readonly fanoutPrefix?: boolean | string | undefined
   readonly fanoutPatterns?: boolean | undefined
+  /** Other names for the keys of what is held; all consumers have to agree. */
+  readonly unackedKey?: string | undefined
+  readonly unackedIndexKey?: string | undefined
+  readonly unackedMutexKey?: string | undefined
   /** How many messages of vanished holders are brought back at once; default 100. */
   readonly unackedRestoreLimit?: number | undefined
   /** Node name that messages carry which this process parked; default `celery@<host>`. */
@@ -100,6 +104,9 @@ export class RedisTransport implements Transport {
         prioritySteps: prioritySteps?.toSorted((left, right) => left - right),
         fanoutPrefix,
         fanoutPatterns,
+        unackedKey: deps.unackedKey,
+        unackedIndexKey: deps.unackedIndexKey,
+        unackedMutexKey: deps.unackedMutexKey,
       }),
       scores: new ScoreSource(clock),
       visibilityTimeoutMs: deps.visibilityTimeoutMs ?? 3_600_000,
@@ -140,6 +147,7 @@ export class RedisTransport implements Transport {
 
   async declare(topology: Topology): Promise<void> {
     this.#mustBeOpen()
+    refuseHeaders(topology, this.name)
     await this.#router.declare(topology)
   }
 

@@ -10,7 +10,7 @@ import { addMessage, countMessages, envelopeOf, peekBodies, purgeSome } from './
 import { sqliteQuarantine } from './sqlite-quarantine.ts'
 import { SqliteSubscription } from './sqlite-subscription.ts'
 import { QueueDirectory } from './sqlite-topology.ts'
-import type { Topology } from './topology.ts'
+import { refuseHeaders, type Topology } from './topology.ts'
 import type {
   ConnectionState,
   Delivery,
@@ -100,6 +100,7 @@ export class SqliteTransport implements Transport {
   }
 
   async declare(topology: Topology): Promise<void> {
+    refuseHeaders(topology, this.name)
     const key = JSON.stringify(topology)
     if (this.#declared.has(key)) return this.#open()
     await this.#submit((tx) => this.#directory.declare(tx, topology))

@@ -1,4 +1,6 @@
-export type ExchangeType = 'direct' | 'topic' | 'fanout'
+import { ChannelError } from '../core/errors.ts'
+
+export type ExchangeType = 'direct' | 'topic' | 'fanout' | 'headers'
 
 export interface Exchange {
   readonly name: string
@@ -10,6 +12,8 @@ export interface Queue {
   readonly name: string
   readonly exchange: Exchange
   readonly routingKey: string
+  /** What a headers exchange compares with a message's headers. */
+  readonly bindingArguments?: Readonly<Record<string, unknown>> | undefined
   /** Broker arguments such as `x-max-priority`. */
   readonly arguments?: Readonly<Record<string, unknown>> | undefined
   /** Outlives a restart of the broker, where it tells the two kinds apart. Default true. */
@@ -28,6 +32,16 @@ export interface Topology {
 /** A queue on a direct exchange of its own name: what Celery makes of a bare queue name. */
 export function directQueue(name: string): Queue {
   return { name, exchange: { name, type: 'direct' }, routingKey: name }
+}
+
+/** For transports that route by keys alone. Throws ChannelError for a headers exchange. Source: kombu/transport/virtual/exchange.py. */
+export function refuseHeaders({ queues, exchanges = [] }: Topology, broker: string): void {
+  const all = [...queues.map(({ exchange }) => exchange), ...exchanges]
+  const refused = all.find(({ type }) => type === 'headers')
+  if (!refused) return
+  throw new ChannelError(
+    `Exchange '${refused.name}' is of the type headers, which only RabbitMQ has; the broker is ${broker}. Use a topic exchange.`,
+  )
 }
 
 /** Queues of the topology that a message to this exchange and routing key reaches. */
@@ -51,6 +65,8 @@ export function bindingMatches(type: ExchangeType, bindingKey: string, routingKe
       return bindingKey === routingKey
     case 'topic':
       return topicMatches(bindingKey, routingKey)
+    case 'headers':
+      return false // such a topology is refused before anything is matched
   }
 }
 

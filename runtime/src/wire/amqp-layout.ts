@@ -9,7 +9,7 @@ import { metaToDict } from './result-meta.ts'
 
 export interface AmqpExchange {
   readonly name: string
-  readonly type: 'direct' | 'topic' | 'fanout'
+  readonly type: 'direct' | 'topic' | 'fanout' | 'headers'
   readonly durable: boolean
 }
 

@@ -1,6 +1,7 @@
 import { ProtocolError } from '../core/errors.ts'
 import { isoTime } from '../core/iso-time.ts'
 import type { SignatureData, SignatureOptions } from '../core/signature.ts'
+import { readStamps } from './stamp-options.ts'
 import {
   isRecord,
   optionalCount,
@@ -146,8 +147,10 @@ function readOptions(value: unknown, path: string, depth: number): SignatureOpti
   const options: { -readonly [Key in keyof SignatureOptions]: SignatureOptions[Key] } = {}
   const extra: Record<string, unknown> = {}
   let hasExtra = false
+  const stamps = readStamps(dict, path, fail)
+  if (stamps) options.stamps = stamps
   for (const [key, field] of Object.entries(dict)) {
-    if (key === '__proto__') continue
+    if (key === '__proto__' || (stamps && (key === 'stamped_headers' || Object.hasOwn(stamps, key)))) continue
     // A null says nothing to Celery; it is kept so that forwarding changes nothing.
     if (field !== null && field !== undefined && readOption(options, key, field, `${path}.${key}`, depth)) continue
     extra[key] = field
@@ -246,7 +249,8 @@ function readOption(
 
 /** What is known wins over an unknown option of the same wire name. */
 function optionsToDict(options: SignatureOptions): Record<string, unknown> {
-  const dict: Record<string, unknown> = { ...options.extra }
+  const dict: Record<string, unknown> = { ...options.extra, ...options.stamps }
+  if (options.stamps) dict['stamped_headers'] = Object.keys(options.stamps)
   const set = (key: string, value: unknown): void => {
     if (value !== undefined) dict[key] = value
   }

@@ -18,6 +18,7 @@ import {
   requireText,
   textOr,
 } from './dict-fields.ts'
+import { isRecord } from './fields.ts'
 
 /** Where events go. Topic on RabbitMQ, fanout with patterns on Redis. Source: celery/app/defaults.py, event_exchange. */
 export const eventExchange = 'celeryev'
@@ -105,6 +106,7 @@ function describeTask(dict: Record<string, unknown>, event: TaskSent | TaskRecei
   dict['retries'] = event.retries
   dict['eta'] = event.eta ?? null
   dict['expires'] = event.expires ?? null
+  if (event.stamps) dict['stamps'] = event.stamps
 }
 
 /**
@@ -184,6 +186,7 @@ function readTask(dict: Dict, type: string): Omit<TaskReceived, keyof EventBase 
     retries: numberOr(dict, 'retries', 0),
     eta: optionalText(dict, 'eta'),
     expires: optionalText(dict, 'expires'),
+    ...(isRecord(dict['stamps']) && { stamps: dict['stamps'] }),
   }
 }
 

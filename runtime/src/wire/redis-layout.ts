@@ -12,6 +12,10 @@ export interface LayoutOptions {
   readonly fanoutPrefix?: boolean | string | undefined
   /** Transport option `fanout_patterns`: false leaves the routing key out of channel names. */
   readonly fanoutPatterns?: boolean | undefined
+  /** Transport options `unacked_key`, `unacked_index_key` and `unacked_mutex_key`. */
+  readonly unackedKey?: string | undefined
+  readonly unackedIndexKey?: string | undefined
+  readonly unackedMutexKey?: string | undefined
   /** Option `global_keyprefix` of the result backend: before every key and channel of results. */
   readonly resultKeyprefix?: string | undefined
 }
@@ -74,11 +78,11 @@ export function layout(options: LayoutOptions) {
     /** All lists of a queue, most urgent first. */
     queueKeys: (queue: string): readonly string[] => prioritySteps.map((step) => listOf(queue, step)),
     /** Hash: delivery tag to JSON `[envelope, exchange, routing key]`. */
-    unackedKey: `${prefix}unacked`,
+    unackedKey: prefix + (options.unackedKey ?? 'unacked'),
     /** Sorted set: delivery tag by the epoch seconds of its delivery. */
-    unackedIndexKey: `${prefix}unacked_index`,
+    unackedIndexKey: prefix + (options.unackedIndexKey ?? 'unacked_index'),
     /** Lock of whoever restores what is past its visibility timeout. */
-    unackedMutexKey: `${prefix}unacked_mutex`,
+    unackedMutexKey: prefix + (options.unackedMutexKey ?? 'unacked_mutex'),
     /** Set of the exchange's binding members. */
     bindingKey: (exchange: string): string => `${prefix}_kombu.binding.${exchange}`,
     bindingMember: (binding: Binding): string => [binding.routingKey, binding.pattern, binding.queue].join(separator),
@@ -113,8 +117,10 @@ export function layout(options: LayoutOptions) {
     deliveriesKey: `${prefix}tq.deliveries`,
     /** tq's own: a named lock, as of beat's leader. */
     leaseKey: (name: string): string => `${prefix}tq.lease.${name}`,
-    /** tq's own, beside the results: chords that are open or not yet followed by their body, by the time of their last part. */
+    /** tq's own, beside the results: chords that wait for parts, by the time (ms) at which somebody last looked at them. */
     openChordsKey: `${resultPrefix}tq.chords`,
+    /** tq's own: chords that are complete, until their body was sent; by the time (ms) at which somebody took that on. */
+    completeChordsKey: `${resultPrefix}tq.chords.complete`,
     /** tq's own: any further key of the broker. Python may lose it without losing a task. */
     ownKey: (name: string): string => `${prefix}tq.${name}`,
     /** tq's own: any further key beside the results. */

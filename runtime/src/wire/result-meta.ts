@@ -21,6 +21,7 @@ import {
 export function metaToDict(meta: TaskMeta): Record<string, unknown> {
   const dict: Record<string, unknown> = {
     ...meta.extra,
+    ...meta.stamps,
     status: meta.state,
     result: resultToValue(meta),
     traceback: meta.traceback ?? null,
@@ -35,6 +36,7 @@ export function metaToDict(meta: TaskMeta): Record<string, unknown> {
   if (meta.worker !== undefined) dict['worker'] = meta.worker
   if (meta.retries !== undefined) dict['retries'] = meta.retries
   if (meta.queue !== undefined) dict['queue'] = meta.queue
+  if (meta.stamps !== undefined) dict['stamped_headers'] = Object.keys(meta.stamps)
   dict['task_id'] = meta.id
   return dict
 }
@@ -49,7 +51,8 @@ export function dictToMeta(dict: unknown): TaskMeta {
   const state = requiredText(dict['status'], 'status', fail)
   const args = isList(dict['args']) ? dict['args'] : undefined
   const kwargs = isRecord(dict['kwargs']) ? dict['kwargs'] : undefined
-  const known = knownFields(args !== undefined, kwargs !== undefined)
+  const stamps = stampsOf(dict)
+  const known = knownFields(args !== undefined, kwargs !== undefined, stamps)
   return {
     id: requiredText(dict['task_id'], 'task_id', fail),
     state,
@@ -65,8 +68,18 @@ export function dictToMeta(dict: unknown): TaskMeta {
     worker: optionalText(dict['worker'], 'worker', fail),
     retries: optionalCount(dict['retries'], 'retries', fail),
     queue: optionalText(dict['queue'], 'queue', fail),
+    ...(stamps && { stamps }),
     extra: otherFields(dict, known),
   }
+}
+
+/** A key each, named by `stamped_headers`. Source: celery/backends/base.py, _get_result_meta. */
+function stampsOf(dict: Record<string, unknown>): Record<string, unknown> | undefined {
+  const names = dict['stamped_headers']
+  if (!isList(names)) return undefined
+  const isStamp = (name: unknown): name is string =>
+    typeof name === 'string' && !allFields.has(name) && Object.hasOwn(dict, name)
+  return Object.fromEntries(names.filter(isStamp).map((name) => [name, dict[name]]))
 }
 
 /** The document of a saved group. Source: celery/backends/base.py, KeyValueStoreBackend._save_group. */
@@ -177,7 +190,12 @@ const plainFields = [
 ]
 const allFields: ReadonlySet<string> = new Set([...plainFields, 'args', 'kwargs'])
 
-function knownFields(hasArgs: boolean, hasKwargs: boolean): ReadonlySet<string> {
+function knownFields(
+  hasArgs: boolean,
+  hasKwargs: boolean,
+  stamps: Record<string, unknown> | undefined,
+): ReadonlySet<string> {
+  if (stamps) return new Set([...allFields, 'stamped_headers', ...Object.keys(stamps)])
   if (hasArgs && hasKwargs) return allFields
   const known = new Set(plainFields)
   if (hasArgs) known.add('args')

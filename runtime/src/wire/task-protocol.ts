@@ -3,6 +3,7 @@ import { isoTime } from '../core/iso-time.ts'
 import type { Message, MessageProperties, RawProperties, TimeLimits } from '../core/message.ts'
 import type { TimeZone } from '../core/time-zone.ts'
 import { dictsToSignatures, dictToSignature, signatureToDict } from './canvas-dict.ts'
+import { stepsOf } from './chain-tail.ts'
 import {
   isList,
   isRecord,
@@ -49,6 +50,7 @@ export function encodeTask(message: Message, nowMs?: number, zone?: TimeZone): E
     stamped_headers: stampedHeaders.length === 0 ? null : stampedHeaders,
     stamps: message.stamps,
   }
+  if (message.repeated) headers[repeatedHeader] = true
   for (const key in message.extraHeaders) {
     if (ownHeaders.has(key) || key === '__proto__') continue
     checkHeaderValue(message.extraHeaders[key], `headers.${key}`)
@@ -62,14 +64,15 @@ export function encodeTask(message: Message, nowMs?: number, zone?: TimeZone): E
       replyTo: message.replyTo,
       deliveryMode: properties.deliveryMode,
       priority: properties.priority,
-      expirationMs:
-        nowMs === undefined || message.expiresMs === undefined
-          ? undefined
-          : Math.max(0, Math.trunc(message.expiresMs - nowMs)),
+      expirationMs: properties.expirationMs ?? untilExpiry(message, nowMs),
       extra: extraOf(properties),
     },
     body: [message.args, message.kwargs, embedOf(message)],
   }
+}
+
+function untilExpiry({ expiresMs }: Message, nowMs: number | undefined): number | undefined {
+  return nowMs === undefined || expiresMs === undefined ? undefined : Math.max(0, Math.trunc(expiresMs - nowMs))
 }
 
 /** AMQP's basic properties that a caller stated, by their wire names. */
@@ -130,6 +133,7 @@ export function decodeTask(raw: RawTask, zone?: TimeZone): Message {
     replyTo: optionalText(raw.properties.replyTo, 'reply_to', fail) ?? '',
     origin: optionalText(headers['origin'], 'origin', fail) ?? '',
     ignoreResult: optionalFlag(headers['ignore_result'], 'ignore_result', fail) ?? false,
+    repeated: optionalFlag(headers[repeatedHeader], repeatedHeader, fail),
     shadow: optionalText(headers['shadow'], 'shadow', fail) || undefined,
     argsRepr: optionalText(headers['argsrepr'], 'argsrepr', fail),
     kwargsRepr: optionalText(headers['kwargsrepr'], 'kwargsrepr', fail),
@@ -148,7 +152,11 @@ export interface RawTask {
   readonly body: unknown
 }
 
+/** tq's own: `Message.repeated`. */
+const repeatedHeader = 'x-tq-repeated'
+
 const ownHeaders: ReadonlySet<string> = new Set([
+  repeatedHeader,
   'lang',
   'task',
   'id',
@@ -196,7 +204,7 @@ function embedOf(message: Message): Record<string, unknown> {
     callbacks: callbacks.length === 0 ? null : callbacks.map(signatureToDict),
     errbacks: errbacks.length === 0 ? null : errbacks.map(signatureToDict),
     // Reversed, so that Python takes the next one off the end.
-    chain: chain.length === 0 ? null : chain.map(signatureToDict).reverse(),
+    chain: chain.length === 0 ? null : stepsOf(chain).map(signatureToDict).reverse(),
     chord: chord === undefined ? null : signatureToDict(chord),
   }
 }
@@ -258,5 +266,15 @@ function propertiesOf(properties: RawProperties, id: string): MessageProperties 
     priority: optionalCount(properties.priority, 'priority', fail) ?? 0,
     deliveryMode: properties.deliveryMode === 1 ? 1 : 2,
     correlationId: optionalText(properties.correlationId, 'correlation_id', fail) || id,
+    ...statedIn(properties.extra),
   }
+}
+
+/** The reverse of `extraOf`; what is of another kind is nobody's. Most messages have none of them. */
+function statedIn(extra: RawProperties['extra']): Partial<MessageProperties> | undefined {
+  if (extra === undefined) return undefined
+  const { message_id: messageId, user_id: userId, app_id: appId, timestamp } = extra
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+  const timestampMs = typeof timestamp === 'number' ? timestamp * 1000 : undefined
+  return { messageId: text(messageId), userId: text(userId), appId: text(appId), timestampMs }
 }

@@ -5,6 +5,7 @@ import type { Logger } from '../core/logger.ts'
 import type { Pool } from '../pools/pool.ts'
 import type { Execution } from '../run/execution.ts'
 import type { Executor } from '../run/executor.ts'
+import type { KeyStore } from '../transports/key-store.ts'
 import type { Queue } from '../transports/topology.ts'
 import type { Delivery, Subscription, Transport } from '../transports/transport.ts'
 import { EtaQueue } from './eta-queue.ts'
@@ -17,10 +18,14 @@ export interface ConsumerDeps {
   /** Each queue once for every binding of it. */
   readonly queues: readonly Queue[]
   readonly prefetchMultiplier: number | 'auto'
+  /** Nothing is taken that has no free slot, whatever the multiplier. */
+  readonly disablePrefetch: boolean
   /** Whether somebody watches the demand to give the pool more slots. */
   readonly canGrow: () => boolean
   readonly clock: Clock
   readonly logger: Logger
+  /** Where limits that all workers share take their turns. */
+  readonly keys: () => Promise<KeyStore>
   /** Called after each run. */
   readonly onFinished: () => void
 }
@@ -50,6 +55,8 @@ export class Consumer {
   #meanRunMs: number | undefined
   #multiplier: number
   #stopping = false
+  /** Running and acknowledged: what the broker no longer counts as held. */
+  #acknowledged = 0
 
   constructor(deps: ConsumerDeps) {
     this.#deps = deps
@@ -57,7 +64,9 @@ export class Consumer {
       this.#admit(execution)
       this.#fill()
     })
-    this.rates = new RateLimits(deps.clock, (execution) => {
+    const { clock, logger, keys, executor } = deps
+    const park = (execution: Execution, untilMs: number): void => this.#track(executor.park(execution, untilMs))
+    this.rates = new RateLimits({ clock, logger, keys, park }, (execution) => {
       this.#ready.push(execution)
       this.#fill()
     })
@@ -66,7 +75,8 @@ export class Consumer {
   }
 
   async start(): Promise<void> {
-    const { transport, queues } = this.#deps
+    const { transport, queues, keys } = this.#deps
+    if (this.rates.areShared) await keys() // without one they would all start at once
     await transport.declare({ queues })
     const names = [...new Set(queues.map((queue) => queue.name))]
     this.#subscription = await transport.subscribe(names, { prefetch: this.prefetch }, (deliveries) =>
@@ -87,7 +97,8 @@ export class Consumer {
 
   /** Messages held at most; 0 is no limit. */
   get prefetch(): number {
-    const { pool, prefetchMultiplier, canGrow } = this.#deps
+    const { pool, prefetchMultiplier, disablePrefetch, canGrow } = this.#deps
+    if (disablePrefetch) return Math.max(1, pool.capacity - this.#acknowledged)
     // What is being settled is still held: a child must not wait for it, nor for the message after it.
     const ahead = pool.runsElsewhere && prefetchMultiplier === 'auto' ? 1 : 0
     const most = (this.#multiplier + ahead) * pool.capacity
@@ -153,7 +164,7 @@ export class Consumer {
   }
 
   async #run(execution: Execution): Promise<void> {
-    const { executor, pool, clock, onFinished } = this.#deps
+    const { executor, pool, clock, onFinished, disablePrefetch } = this.#deps
     if (this.#running++ + this.#ending === 0) this.#idle = deferred()
     const startedMs = clock.monotonic()
     let isRunning = true
@@ -169,11 +180,28 @@ export class Consumer {
       this.#ending++
       this.#fill()
     }
+    const takesSlot = disablePrefetch && !execution.acksLate
+    if (takesSlot) await this.#taken()
     await executor.run(execution, pool.runsElsewhere ? onEnded : undefined)
+    if (takesSlot) this.#left()
     if (isRunning) free()
     else this.#ending--
     if (this.#running + this.#ending === 0) this.#idle.resolve()
     this.#fill()
+  }
+
+  // The broker sends the next message as soon as one is acknowledged: told before, it does not when there is no slot for it.
+  async #taken(): Promise<void> {
+    this.#acknowledged++
+    this.#subscription?.setPrefetch(this.prefetch)
+    if (this.#acknowledged >= this.#deps.pool.capacity) await this.#subscription?.pause()
+  }
+
+  #left(): void {
+    this.#acknowledged--
+    if (this.#stopping) return
+    this.#subscription?.setPrefetch(this.prefetch)
+    this.#subscription?.resume()
   }
 
   #learn(runMs: number): void {
@@ -189,6 +217,9 @@ export class Consumer {
   /** After the pool has grown or shrunk. */
   resized(): void {
     this.#subscription?.setPrefetch(this.prefetch)
+    if (this.#deps.disablePrefetch && this.#acknowledged < this.#deps.pool.capacity && !this.#stopping) {
+      this.#subscription?.resume()
+    }
     this.#fill()
   }
 

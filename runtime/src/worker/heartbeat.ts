@@ -7,10 +7,12 @@ import { softwareIdent } from '../wire/event-dict.ts'
 export interface HeartbeatDeps {
   readonly events: EventSink
   readonly clock: Clock
-  /** Seconds. */
-  readonly interval: number
+  /** Seconds; undefined: monitors hear nothing of this worker. */
+  readonly interval: number | undefined
   readonly version: string
   readonly figures: () => { readonly active: number; readonly processed: number }
+  /** After each heartbeat. */
+  readonly onBeat?: (() => void) | undefined
 }
 
 /** Tells monitors that the worker lives: worker-online, a heartbeat every few seconds, worker-offline. */
@@ -23,13 +25,16 @@ export class Heartbeat implements Service {
   }
 
   async start(): Promise<void> {
+    const { clock, interval } = this.#deps
+    if (interval === undefined) return
     this.#emit('worker-online')
-    this.#timer = this.#deps.clock.interval(this.#deps.interval * 1000, () => this.beat())
+    this.#timer = clock.interval(interval * 1000, () => this.beat())
   }
 
   /** One heartbeat now. */
   beat(): void {
     this.#emit('worker-heartbeat')
+    this.#deps.onBeat?.()
   }
 
   async stop(): Promise<void> {
@@ -41,7 +46,7 @@ export class Heartbeat implements Service {
   }
 
   #emit(type: WorkerPulse['type']): void {
-    const { events, interval, version, figures } = this.#deps
+    const { events, interval = 0, version, figures } = this.#deps
     events.emit({
       type,
       freq: interval,

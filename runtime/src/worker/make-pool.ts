@@ -4,7 +4,7 @@ import { SettingError, TimeLimitExceeded, WorkerLostError } from '../core/errors
 import type { Failure } from '../core/outcome.ts'
 import type { Settings } from '../core/settings.ts'
 import { AsyncPool } from '../pools/async.ts'
-import type { ChildSetup } from '../pools/child.ts'
+import type { ChildSetup, SpawnChild } from '../pools/child.ts'
 import { ChildPool, type RunEndings } from '../pools/child-pool.ts'
 import type { OnUpdate, Pool } from '../pools/pool.ts'
 import { spawnProcesses } from '../pools/prefork.ts'
@@ -16,6 +16,8 @@ export type PoolName = Settings['workerPool']
 
 export interface MakePoolOptions {
   readonly app: TqApp
+  /** Node name of the worker. */
+  readonly hostname: string
   readonly pool: PoolName
   readonly concurrency: number
   /** Modules of `-I`, for children. */
@@ -57,17 +59,19 @@ export function makePool(options: MakePoolOptions): Pool {
       })
     case 'threads':
     case 'prefork': {
-      const spawnOptions = { entry: childEntry(), setup: setupOf(app, pool, options.include), clock }
+      const onOutput = app.workerLog?.write
+      const spawnOptions = { entry: childEntry(), setup: setupOf(options), clock, onOutput }
       return new ChildPool({
         name: pool,
         capacity: concurrency,
-        spawn: pool === 'threads' ? spawnThreads(spawnOptions) : spawnProcesses(spawnOptions),
+        spawn: announced(options, pool === 'threads' ? spawnThreads(spawnOptions) : spawnProcesses(spawnOptions)),
         clock,
         logger,
         onUpdate,
         endings: endingsOf(app),
         maxTasksPerChild: options.maxTasksPerChild ?? app.settings.workerMaxTasksPerChild,
         maxMemoryPerChild: options.maxMemoryPerChild ?? app.settings.workerMaxMemoryPerChild,
+        readyWithinMs: app.settings.workerProcAliveTimeout * 1000,
       })
     }
   }
@@ -78,14 +82,30 @@ function childEntry(): URL {
   return new URL(`../run/child-main${extension}`, import.meta.url)
 }
 
-function setupOf(app: TqApp, pool: PoolName, include: readonly string[]): ChildSetup {
+/** Listeners hear of each child before it is started; starting waits for none of them. */
+function announced({ app, hostname, pool }: MakePoolOptions, spawn: SpawnChild): SpawnChild {
+  return (events) => {
+    void app.signals.emit('workerBeforeCreateProcess', () => ({ sender: hostname, pool }))
+    return spawn(events)
+  }
+}
+
+function setupOf({ app, hostname, pool, include }: MakePoolOptions): ChildSetup {
   if (app.file === undefined) {
     throw new SettingError(
       `The pool '${pool}' loads the app in children of its own, but this app was made outside any file. Make it in a module that exports it, or use the pool 'async'.`,
     )
   }
   const { file, connections, logLevel } = app
-  return { app: file, include, brokerUrl: connections.brokerUrl(), resultBackend: connections.resultUrl(), logLevel }
+  return {
+    app: file,
+    hostname,
+    include,
+    brokerUrl: connections.brokerUrl(),
+    resultBackend: connections.resultUrl(),
+    logLevel,
+    logging: app.workerLog?.setup,
+  }
 }
 
 // Source of the text: celery/concurrency/asynpool.py and billiard, WorkerLostError.

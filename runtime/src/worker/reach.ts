@@ -1,6 +1,7 @@
 import type { TqApp } from '../app/tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
 import { ConnectionError } from '../core/errors.ts'
+import type { Execution } from '../run/execution.ts'
 import type { Transport } from '../transports/transport.ts'
 
 const pauseStepSeconds = 2
@@ -19,7 +20,7 @@ export async function reachServers(
   const isPatient = !connections.embedded && (settings.brokerConnectionRetryOnStartup ?? brokerConnectionRetry)
   for (let tries = 1; ; tries++) {
     try {
-      return await Promise.all([connections.transport(), connections.backend()])
+      return await Promise.all([connections.consuming(), connections.backend()])
     } catch (error) {
       if (!isPatient || !(error instanceof ConnectionError) || (most > 0 && tries > most)) throw error
       const seconds = Math.min(longestPauseSeconds, tries * pauseStepSeconds)
@@ -43,5 +44,27 @@ export function endWithBroker(
       `The broker is lost, and brokerConnectionRetry is off: this worker ends. What it held is delivered again. ${cause?.message ?? ''}`,
     )
     end(cause)
+  })
+}
+
+/**
+ * Ends what runs and is acknowledged late when the broker is lost, where the setting `workerCancelLongRunningTasksOnConnectionLoss` wants
+ * that: the message is delivered again anyway. Nothing is stored. Returns how to stop listening.
+ * Source: celery/worker/consumer/consumer.py, on_connection_error_after_connected.
+ */
+export function cancelWithBroker(
+  { settings, logger }: TqApp,
+  transport: Transport,
+  active: () => Iterable<Execution>,
+): () => void {
+  if (!settings.workerCancelLongRunningTasksOnConnectionLoss) return () => {}
+  return transport.onState((state) => {
+    if (state !== 'lost') return
+    for (const one of active()) {
+      if (!one.acksLate || one.acknowledged || !one.run) continue
+      logger.warn(`The broker is lost: ${one.message.task}[${one.message.id}] is ended here; it is delivered again.`)
+      one.isAbandoned = true
+      one.run.terminate('SIGTERM')
+    }
   })
 }

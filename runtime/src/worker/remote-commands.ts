@@ -1,16 +1,20 @@
+import { uptime } from 'node:os'
 import type { Pool } from '../pools/pool.ts'
 import type { Execution } from '../run/execution.ts'
 import type { Limits } from '../run/time-limit.ts'
 import { isTqError } from '../core/errors.ts'
 import { tasksPerSecond } from '../core/rate.ts'
 import type { ExchangeKind } from '../core/routing.ts'
+import { listOf, revokedStamp, type Stamps } from '../core/stamps.ts'
 import type { Queue } from '../transports/topology.ts'
 import { type ControlCommand, controlMethods } from '../wire/control-dict.ts'
 import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
+import { dictToRevoked, revokedToDict } from '../wire/revoked-dict.ts'
 import {
   activeQueueToDict,
   queriedToDict,
   type QueriedTask,
+  type ScheduledTask,
   scheduledToDict,
   statsToDict,
   type TaskInfo,
@@ -34,12 +38,16 @@ export interface Controlled {
   active(): readonly Execution[]
   reserved(): readonly Execution[]
   scheduled(): readonly Execution[]
+  /** What waits for its ETA in the broker instead of here. */
+  parked(): Promise<readonly ScheduledTask[]>
   registered(): readonly string[]
   stats(): WorkerStats
   report(): string
   clock(): number
   revoked(): readonly string[]
   revoke(ids: readonly string[]): void
+  /** From now on calls with one of these stamps are not run. */
+  revokeStamps(stamps: Stamps): void
   terminate(id: string, signal: NodeJS.Signals): boolean
   setEvents(on: boolean): boolean
   /** Names the task's limits until the worker ends. */
@@ -62,12 +70,12 @@ const commands: Readonly<Record<string, Handler>> = {
   ping: () => ({ ok: 'pong' }),
   active: (worker) => worker.active().map((one) => taskInfoToDict(infoOf(worker, one))),
   reserved: (worker) => worker.reserved().map((one) => taskInfoToDict(infoOf(worker, one))),
-  scheduled: (worker) =>
-    worker
+  scheduled: async (worker) => {
+    const here = worker
       .scheduled()
-      .map((one) =>
-        scheduledToDict({ eta: isoTime(one.message.etaMs ?? 0), priority: 6, request: infoOf(worker, one) }),
-      ),
+      .map((one) => ({ eta: isoTime(one.message.etaMs ?? 0), priority: 6, request: infoOf(worker, one) }))
+    return [...here, ...(await worker.parked())].map(scheduledToDict)
+  },
   registered: (worker) => worker.registered(),
   stats: (worker) => statsToDict(worker.stats()),
   report: (worker) => ({ ok: worker.report() }),
@@ -99,7 +107,8 @@ const commands: Readonly<Record<string, Handler>> = {
   queryTask: (worker, args) => queriedToDict(query(worker, texts(args.ids))),
   hello: (worker, args) => {
     if (args.fromNode === worker.hostname) return undefined
-    return { revoked: {}, clock: worker.clock() }
+    worker.revoke(dictToRevoked(args.revoked))
+    return { revoked: revokedToDict(worker.revoked(), uptime()), clock: worker.clock() }
   },
   revoke: (worker, args) => {
     const ids = texts(args.taskId)
@@ -107,6 +116,21 @@ const commands: Readonly<Record<string, Handler>> = {
     const ended = args.terminate === true ? ids.filter((id) => worker.terminate(id, signalOf(args.signal))) : []
     const done = ended.length > 0 ? ` and terminated: ${ended.join(', ')}` : ''
     return { ok: `tasks ${ids.join(', ')} flagged as revoked${done}` }
+  },
+  revokeByStampedHeaders: (worker, args) => {
+    const stamps = stampsOf(args.headers)
+    if (stamps === undefined)
+      return { error: 'revoke_by_stamped_headers needs stamps: {name: value or list of values}' }
+    worker.revokeStamps(stamps)
+    const said = JSON.stringify(stamps)
+    if (args.terminate !== true) return { ok: `headers ${said} flagged as revoked, but not terminated` }
+    const revoked = new Map(Object.entries(stamps).map(([name, value]) => [name, listOf(value)]))
+    const ended = worker
+      .active()
+      .filter(({ message }) => revokedStamp(message.stamps, revoked) !== undefined)
+      .filter(({ message }) => worker.terminate(message.id, signalOf(args.signal)))
+    if (ended.length === 0) return { ok: `headers ${said} were not terminated` }
+    return { ok: `headers ${said} revoked and terminated: ${ended.map(({ message }) => message.id).join(', ')}` }
   },
   terminate: (worker, args) => commands.revoke?.(worker, { ...args, terminate: true }),
   enableEvents: (worker) => ({
@@ -216,6 +240,20 @@ function bindingOf(args: Args): { exchange?: string; exchangeType?: ExchangeKind
     ...((type === 'direct' || type === 'topic' || type === 'fanout') && { exchangeType: type }),
     ...(routingKey && { routingKey }),
   }
+}
+
+/** `{ name: value }`, or the texts `name=value` of Celery's command line. */
+function stampsOf(value: unknown): Stamps | undefined {
+  if (Array.isArray(value)) {
+    const stamps: Record<string, unknown> = {}
+    for (const text of texts(value)) {
+      const [, name, stamp] = /^([^=]+)=(.*)$/s.exec(text) ?? []
+      if (name === undefined) return undefined
+      stamps[name] = stamp
+    }
+    return stamps
+  }
+  return typeof value === 'object' && value !== null ? { ...value } : undefined
 }
 
 function textOf(value: unknown): string | undefined {

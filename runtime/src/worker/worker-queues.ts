@@ -1,8 +1,10 @@
 import type { QueueTable } from '../app/queue-table.ts'
+import type { TqApp } from '../app/tq.ts'
 import { SettingError } from '../core/errors.ts'
 import { randomId } from '../core/id.ts'
 import type { ExchangeKind } from '../core/routing.ts'
 import type { Queue } from '../transports/topology.ts'
+import type { Transport } from '../transports/transport.ts'
 import { workerQueueNames } from '../wire/queue-names.ts'
 
 /** Which queues a worker is told to consume. */
@@ -63,4 +65,12 @@ export class WorkerQueues {
     this.#bindings.set(name, bindings)
     return bindings
   }
+}
+
+/** Deletes what waits in the queues that a worker consumes, what is parked for them as well. */
+export async function purgeQueues({ logger }: TqApp, transport: Transport, queues: WorkerQueues): Promise<void> {
+  await transport.declare({ queues: queues.bindings })
+  let count = 0
+  for (const queue of queues.consumed) count += await transport.purge(queue)
+  logger.warn(`Purged ${count} ${count === 1 ? 'message' : 'messages'} from ${queues.consumed.join(', ')}.`)
 }

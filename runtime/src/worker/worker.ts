@@ -1,56 +1,30 @@
-import { freemem, totalmem } from 'node:os'
-import { publish } from '../app/publish.ts'
 import type { TqApp } from '../app/tq.ts'
 import { serveMailbox } from '../control/mailbox.ts'
 import { ConnectionError } from '../core/errors.ts'
 import { nodeName } from '../core/id.ts'
 import { deferred } from '../core/lifecycle.ts'
-import { tasksPerSecond } from '../core/rate.ts'
-import { version } from '../core/version.ts'
-import { EventDispatcher } from '../events/dispatcher.ts'
-import type { Pool } from '../pools/pool.ts'
-import { Executor } from '../run/executor.ts'
-import type { Listening, Transport } from '../transports/transport.ts'
-import type { WorkerStats } from '../wire/inspect-dict.ts'
-import { Autoscaler, type AutoscaleRange } from './autoscale.ts'
-import { Consumer } from './consumer.ts'
-import { Heartbeat } from './heartbeat.ts'
-import { defaultConcurrency, makePool, type PoolName } from './make-pool.ts'
-import { endWithBroker, reachServers } from './reach.ts'
-import { type Controlled, handleCommand } from './remote-commands.ts'
+import { fileNameFor } from '../run/log-file.ts'
+import type { Listening } from '../transports/transport.ts'
+import { ChordSweep } from '../run/chord-sweep.ts'
+import { announceProcess, announceProcessEnd } from '../run/announce.ts'
+import { announceShutdown, announceWorker } from './announce-worker.ts'
+import { controlledWorker } from './controlled-worker.ts'
+import { describeWorker } from './describe.ts'
+import { defaultConcurrency, type PoolName } from './make-pool.ts'
+import { mingle, warnOfTwin } from './mingle.ts'
+import { cancelWithBroker, endWithBroker, reachServers } from './reach.ts'
+import { handleCommand } from './remote-commands.ts'
 import { RevokedTasks } from './revoked.ts'
-import { WorkerQueues } from './worker-queues.ts'
+import { Shutdown } from './shutdown.ts'
+import { StateDb } from './state-db.ts'
+import type { WorkerOptions } from './worker-options.ts'
+import { assembleParts, type WorkerParts } from './worker-parts.ts'
+import { purgeQueues, WorkerQueues } from './worker-queues.ts'
 
-export interface WorkerOptions {
-  /** Node name; `%h` host, `%n` its first part, `%d` its domain. Default `celery@%h`. */
-  readonly hostname?: string | undefined
-  /** Default those of the setting `taskQueues`; where it is unset the default queue and those that tasks name in their options. */
-  readonly queues?: readonly string[] | undefined
-  /** Not these of them. */
-  readonly excludeQueues?: readonly string[] | undefined
-  /** Default the setting `workerPool`. */
-  readonly pool?: PoolName | undefined
-  /** Default the setting `workerConcurrency`, else 100 on the async pool and the number of cores on others. */
-  readonly concurrency?: number | undefined
-  /** A child of the pool is replaced after so many tasks. Default the setting `workerMaxTasksPerChild`. */
-  readonly maxTasksPerChild?: number | undefined
-  /** A child that holds more (KiB) is replaced. Default the setting `workerMaxMemoryPerChild`. */
-  readonly maxMemoryPerChild?: number | undefined
-  /** Grows and shrinks the pool with the demand; it starts with `min`. */
-  readonly autoscale?: AutoscaleRange | undefined
-  /** Further task modules that children import: globs relative to the app's file. */
-  readonly include?: readonly string[] | undefined
-  /** Default the setting `workerPrefetchMultiplier`. */
-  readonly prefetchMultiplier?: number | 'auto' | undefined
-  /** Emit task events. Default the setting `workerSendTaskEvents`. */
-  readonly events?: boolean | undefined
-  /** Ends by itself after this long without a task (ms). Default never. */
-  readonly idleMs?: number | undefined
-}
+export type { WorkerOptions } from './worker-options.ts'
 
 export type WorkerState = 'new' | 'starting' | 'running' | 'stopping' | 'stopped'
 
-const waitInMemoryMs = 1000
 const lastStoresMs = 2000
 
 /**
@@ -64,31 +38,50 @@ export class Worker {
   readonly #app: TqApp
   readonly #options: WorkerOptions
   readonly #finished = deferred<void>()
-  readonly #giveUp = new AbortController()
   readonly #starting = new AbortController()
+  readonly #shutdown: Shutdown
   #lostBroker = false
   readonly #revoked: RevokedTasks
   readonly #queues: WorkerQueues
-  readonly #parts: { close(): Promise<void> }[] = []
+  readonly #closers: (() => Promise<void>)[] = []
+  #wasTold = false
   #state: WorkerState = 'new'
   #stopping: Promise<void> | undefined
-  #running: Running | undefined
+  #parts: WorkerParts | undefined
+  /** Settles when it has started, or has failed to. */
+  #attempt: Promise<void> | undefined
   #startedMonotonic = 0
   #lastTaskMonotonic = 0
-  #deadlineMs = Infinity
-  readonly #hurry = deferred<void>()
 
   constructor(app: TqApp, options: WorkerOptions = {}) {
     this.#app = app
     this.#options = options
+    this.#shutdown = new Shutdown(app.clock)
     this.hostname = nodeName(options.hostname ?? 'celery@%h')
     this.#queues = new WorkerQueues(app.router.queues, app.workerQueues(), {
       only: options.queues,
       except: options.excludeQueues,
       direct: app.settings.workerDirect ? this.hostname : undefined,
     })
-    this.#revoked = new RevokedTasks(app.clock)
+    const { workerRevokesMax: most, workerRevokeExpires: keptSeconds } = app.settings
+    this.#revoked = new RevokedTasks(app.clock, { most, keptMs: keptSeconds * 1000 })
     this.finished = this.#finished.promise
+  }
+
+  /** It no longer waits for what runs: that goes back, or has gone. */
+  get hasGivenUp(): boolean {
+    return this.#shutdown.hasGivenUp
+  }
+
+  /** Somebody has told it to stop. */
+  get wasTold(): boolean {
+    return this.#wasTold
+  }
+
+  /** What it does at this moment, in words. */
+  describe(): string {
+    const parts = this.#parts
+    return parts ? describeWorker(this.hostname, parts, this.#app.clock) : `${this.hostname} is ${this.#state}.`
   }
 
   /** True when it ended because its broker was lost. */
@@ -119,133 +112,112 @@ export class Worker {
   async start(): Promise<void> {
     if (this.#state !== 'new') return
     this.#state = 'starting'
+    const attempt = this.#start()
+    this.#attempt = attempt.catch(() => undefined)
     try {
-      await this.#start()
-      this.#state = 'running'
+      await attempt
+      if (this.#state === 'starting') this.#state = 'running'
     } catch (error) {
+      this.#wasTold = this.#stopping !== undefined
       await this.stop(0)
       throw error
     }
   }
 
   async #start(): Promise<void> {
-    const { clock, logger, settings, connections, lamport } = this.#app
+    const { clock, logger, settings, connections } = this.#app
+    await announceWorker(this.#app, 'celerydInit', this)
+    await announceWorker(this.#app, 'workerInit', this)
+    const { signal } = this.#starting
+    this.#openState()
     // One that ends by itself is waited for by somebody: it says at once what is wrong.
     const [transport, backend] =
       this.#options.idleMs === undefined
-        ? await reachServers(this.#app, this.#starting.signal)
-        : await Promise.all([connections.transport(), connections.backend()])
+        ? await reachServers(this.#app, signal)
+        : await Promise.all([connections.consuming(), connections.backend()])
     const forgetBroker = endWithBroker(this.#app, transport, () => {
       this.#lostBroker = true
       void this.stop(0)
     })
-    this.#parts.push({ close: async () => forgetBroker() })
+    this.#closers.push(async () => forgetBroker())
     await transport.announce({ name: this.hostname, kind: 'worker', queues: this.#queues.consumed })
-    const eventsOn = this.#options.events ?? settings.workerSendTaskEvents
-    const events = new EventDispatcher({
-      transport,
-      hostname: this.hostname,
-      pid: process.pid,
-      clock,
-      lamport,
-      logger,
-      enabled: eventsOn === 'auto' ? transport.features.embedded : eventsOn,
-      serializer: this.#app.eventSerializer,
-    })
-    this.#parts.push(events)
-    const pool = makePool({
+    this.#startedMonotonic = this.#lastTaskMonotonic = clock.monotonic()
+    signal.throwIfAborted()
+    const parts = assembleParts({
       app: this.#app,
+      options: this.#options,
+      hostname: this.hostname,
       pool: this.pool,
       concurrency: this.concurrency,
-      include: this.#options.include ?? [],
-      maxTasksPerChild: this.#options.maxTasksPerChild,
-      maxMemoryPerChild: this.#options.maxMemoryPerChild,
-      onUpdate: (update) => executor.onUpdate(update),
-    })
-    this.#parts.push({ close: async () => void (await pool.stop('kill', 0)) })
-    const executor = new Executor({
-      app: this.#app,
       transport,
       backend,
-      pool,
-      events,
-      hostname: this.hostname,
-      clock,
-      logger,
-      publish: (prepared) => publish(this.#app, [prepared]),
-      isRevoked: (id) => this.#revoked.has(id),
-      waitAtMostMs: waitInMemoryMs,
-      giveUp: this.#giveUp.signal,
-    })
-    this.#startedMonotonic = this.#lastTaskMonotonic = clock.monotonic()
-    const consumer = new Consumer({
-      transport,
-      executor,
-      pool,
-      queues: this.#queues.bindings,
-      prefetchMultiplier: this.#options.prefetchMultiplier ?? settings.workerPrefetchMultiplier,
-      canGrow: () => autoscaler !== undefined && pool.capacity < autoscaler.range.max,
-      clock,
-      logger,
+      queues: this.#queues,
+      revoked: this.#revoked,
+      giveUp: this.#shutdown.signal,
       onFinished: () => {
         this.#lastTaskMonotonic = clock.monotonic()
       },
     })
-    const heartbeat = new Heartbeat({
-      events,
-      clock,
-      interval: settings.workerHeartbeatInterval,
-      version,
-      figures: () => ({ active: consumer.running, processed: processed(executor) }),
-    })
-    for (const name of this.#app.registry.names()) {
-      const { rateLimit = settings.taskDefaultRateLimit } = this.#app.registry.require(name).definition.options
-      if (!settings.workerDisableRateLimits) consumer.rates.set(name, tasksPerSecond(rateLimit))
-    }
-    const autoscaler: Autoscaler | undefined = this.#autoscale(pool, consumer)
-    const running: Running = { transport, executor, pool, consumer, heartbeat, events, autoscaler }
-    this.#running = running
+    const { pool, events, autoscaler, heartbeat, consumer } = parts
+    this.#closers.push(() => events.close())
+    this.#closers.push(async () => void (await pool.stop('kill', 0)))
+    if (autoscaler) this.#closers.push(async () => autoscaler.stop())
+    this.#parts = parts
+    const forgetLoss = cancelWithBroker(this.#app, transport, () => parts.executor.active.values())
+    this.#closers.push(async () => forgetLoss())
     if (settings.workerEnableRemoteControl) {
-      this.#parts.push(await this.#serve(running))
+      const mailbox = await this.#serve(parts)
+      this.#closers.push(() => mailbox.close())
     }
-    await pool.start()
+    await announceWorker(this.#app, 'celerydAfterSetup', this)
+    if (!pool.runsElsewhere) {
+      await announceProcess(this.#app, this.hostname)
+      this.#closers.push(async () => announceProcessEnd(this.#app, this.hostname))
+    }
+    // User code that hangs at import ends with its process only.
+    await Promise.race([pool.start(), whenAborted(signal)])
+    if (this.#options.purge === true) await purgeQueues(this.#app, transport, this.#queues)
     await heartbeat.start()
+    signal.throwIfAborted()
     await consumer.start()
+    const sweep = new ChordSweep({ app: this.#app, backend, everyMs: settings.chordSweepInterval * 1000 })
+    sweep.start()
+    this.#closers.push(() => sweep.close())
     this.#watchIdle()
-    if (settings.workerEnableRemoteControl && !transport.features.embedded) void this.#warnOfTwin()
+    if (settings.workerEnableRemoteControl && !transport.features.embedded) {
+      void warnOfTwin(this.#app, this.hostname)
+      if (this.#options.mingle !== false) void mingle(this.#app, this.hostname, this.#revoked)
+    }
+    await announceWorker(this.#app, 'workerReady', this)
+    this.#options.onReady?.()
     logger.info(`${this.hostname} ready.`)
   }
 
-  #autoscale(pool: Pool, consumer: Consumer): Autoscaler | undefined {
-    const { autoscale } = this.#options
-    if (!autoscale) return undefined
-    const { clock, logger } = this.#app
-    const onResized = (): void => consumer.resized()
-    const scaler = new Autoscaler({ ...autoscale, pool, demand: () => consumer.demand, onResized, clock, logger })
-    this.#parts.push({ close: async () => scaler.stop() })
-    return scaler
+  #openState(): void {
+    const { clock, logger, lamport, settings } = this.#app
+    const file = this.#options.stateDb ?? settings.workerStateDb
+    if (file === undefined) return
+    const name = fileNameFor(file, { hostname: this.hostname, index: 0 })
+    const state = new StateDb({ file: name, revoked: this.#revoked, lamport, clock, logger })
+    state.open()
+    this.#closers.push(async () => state.close())
   }
 
-  #serve(running: Running): Promise<Listening> {
+  #serve(parts: WorkerParts): Promise<Listening> {
     const { lamport, logger } = this.#app
-    const { transport } = running
-    const controlled = this.#controlled(running)
-    return serveMailbox({ transport, hostname: this.hostname, lamport, logger }, (command, args) =>
+    const controlled = controlledWorker({
+      app: this.#app,
+      options: this.#options,
+      hostname: this.hostname,
+      queues: this.#queues,
+      revoked: this.#revoked,
+      parts,
+      startedMonotonic: this.#startedMonotonic,
+      stop: () => void this.stop(),
+    })
+    return serveMailbox({ transport: parts.transport, hostname: this.hostname, lamport, logger }, (command, args) =>
       handleCommand(controlled, command, args),
     )
-  }
-
-  // A broker without a list of its peers cannot refuse a second worker of the same name; its answer gives it away.
-  async #warnOfTwin(): Promise<void> {
-    const { control, logger } = this.#app
-    try {
-      if ((await control.countNamed(this.hostname, 1000)) < 2) return
-      logger.warn(
-        `Another worker is called ${this.hostname}, too: remote control and monitors take the two for one. Give one of them another name (-n).`,
-      )
-    } catch (error) {
-      logger.debug(`Could not look for workers called ${this.hostname}.`, { error })
-    }
   }
 
   #watchIdle(): void {
@@ -253,12 +225,12 @@ export class Worker {
     const { clock } = this.#app
     if (idleMs === undefined) return
     const check = clock.interval(Math.min(idleMs, 1000), () => {
-      const busy = (this.#running?.consumer.running ?? 0) > 0
+      const busy = (this.#parts?.consumer.running ?? 0) > 0
       if (busy || clock.monotonic() - this.#lastTaskMonotonic < idleMs) return
       this.#app.logger.info(`${this.hostname} had no task for ${idleMs / 1000} s and ends.`)
       void this.stop()
     })
-    this.#parts.push({ close: async () => check.cancel() })
+    this.#closers.push(async () => check.cancel())
   }
 
   /**
@@ -266,127 +238,57 @@ export class Worker {
    * is unsettled and ends. A second call with an earlier deadline hurries the first.
    */
   stop(deadlineMs = Infinity): Promise<void> {
-    this.#deadlineMs = Math.min(this.#deadlineMs, deadlineMs)
-    if (this.#stopping && this.#deadlineMs <= this.#app.clock.monotonic()) this.#hurry.resolve()
+    this.#shutdown.hurry(deadlineMs)
     this.#starting.abort()
     this.#stopping ??= this.#stop()
     return this.#stopping
   }
 
+  /**
+   * Cold shutdown: what is unsettled goes back now, or once the setting `workerSoftShutdownTimeout` has passed. Called a second time
+   * it waits for nothing. Source: celery/apps/worker.py, on_cold_shutdown (Celery 5.5).
+   */
+  stopCold(): Promise<void> {
+    const { logger, settings } = this.#app
+    const isIdle = (this.#parts?.consumer.running ?? 0) === 0
+    const isLong = settings.workerEnableSoftShutdownOnIdle
+    const softSeconds = isIdle && !isLong ? 0 : settings.workerSoftShutdownTimeout
+    this.#shutdown.cool(softSeconds * 1000, isLong)
+    if (!this.#shutdown.hasGivenUp) logger.warn(`${this.hostname} gives what runs ${softSeconds} s to end.`)
+    return this.stop()
+  }
+
   async #stop(): Promise<void> {
     this.#state = 'stopping'
-    const running = this.#running
+    await this.#attempt
+    const parts = this.#parts
     try {
-      if (running) {
-        await running.consumer.pause()
-        const ended = await Promise.race([running.consumer.drain(this.#deadlineMs), this.#hurry.promise])
+      if (parts) {
+        const how = this.#shutdown.deadlineMs === Infinity ? 'Warm' : 'Cold'
+        await announceShutdown(this.#app, this, how)
+        await parts.consumer.pause()
+        const isDone = await this.#shutdown.wait(parts.consumer.drain(Infinity))
         // Messages go back first, the runs are ended second: running twice beats losing.
-        if (ended !== true) this.#giveUp.abort()
-        await running.consumer.close()
-        await running.pool.stop(ended === true ? 'drain' : 'kill', this.#deadlineMs)
+        await parts.consumer.close()
+        await parts.pool.stop(isDone ? 'drain' : 'kill', this.#shutdown.deadlineMs)
         // Children are gone now: how their runs ended is stored while there is a connection.
-        if (running.pool.runsElsewhere) await running.consumer.drain(this.#app.clock.monotonic() + lastStoresMs)
-        await running.heartbeat.stop()
+        if (parts.pool.runsElsewhere) await parts.consumer.drain(this.#app.clock.monotonic() + lastStoresMs)
+        await parts.heartbeat.stop()
       }
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error
       this.#app.logger.warn(`${this.hostname} ends without its broker: ${error.message}`)
     } finally {
-      for (const part of this.#parts.reverse()) await part.close()
+      for (let close = this.#closers.pop(); close; close = this.#closers.pop()) await close()
       this.#state = 'stopped'
+      if (parts) await announceWorker(this.#app, 'workerShutdown', this)
       this.#finished.resolve()
     }
   }
-
-  #controlled(running: Running): Controlled {
-    const { executor, consumer, heartbeat, events } = running
-    return {
-      hostname: this.hostname,
-      queues: () => this.#queues.bindings,
-      addQueue: async (name, binding) => {
-        const bindings = this.#queues.add(name, binding)
-        if (bindings) await consumer.add(bindings)
-        return bindings !== undefined
-      },
-      removeQueue: async (name) => {
-        const queue = this.#queues.remove(name)
-        if (queue !== undefined) await consumer.remove(queue)
-        return queue !== undefined
-      },
-      active: () => [...executor.active.values()].filter((one) => one.startedAtMs !== undefined),
-      reserved: () => consumer.reserved(),
-      scheduled: () => consumer.scheduled(),
-      registered: () => this.#app.registry.names(),
-      stats: () => this.#stats(running),
-      report: () =>
-        `tq ${version}, Node ${process.version}, ${Math.round(freemem() / 2 ** 20)} of ${Math.round(totalmem() / 2 ** 20)} MB free`,
-      clock: () => this.#app.lamport.value,
-      revoked: () => this.#revoked.ids(),
-      revoke: (ids) => this.#revoked.add(ids),
-      terminate: (id, signal) => {
-        const run = executor.active.get(id)?.run
-        run?.terminate(signal)
-        return run !== undefined
-      },
-      setTimeLimits: (task, limits) => executor.limits.change(task, limits),
-      setRateLimit: (task, perSecond) => consumer.rates.set(task, perSecond),
-      pool: running.pool,
-      resized: () => consumer.resized(),
-      autoscaler: running.autoscaler,
-      setEvents: (on) => {
-        const changed = events.enabled !== on
-        events.setEnabled(on)
-        return changed
-      },
-      heartbeat: () => heartbeat.beat(),
-      shutdown: () => {
-        this.#app.logger.warn(`${this.hostname} was told to shut down by remote control.`)
-        void this.stop()
-      },
-    }
-  }
-
-  #stats({ executor, pool, consumer, transport }: Running): WorkerStats {
-    const { clock, lamport, connections } = this.#app
-    const usage = process.resourceUsage()
-    const url = URL.parse(connections.brokerUrl())
-    return {
-      total: Object.fromEntries(executor.totals),
-      pid: process.pid,
-      clock: lamport.value,
-      uptime: (clock.monotonic() - this.#startedMonotonic) / 1000,
-      pool: {
-        implementation: `tq/pools/${pool.name}`,
-        maxConcurrency: pool.capacity,
-        processes: pool.pids,
-        maxTasksPerChild: this.#options.maxTasksPerChild ?? this.#app.settings.workerMaxTasksPerChild,
-        timeouts: { soft: this.#app.settings.taskSoftTimeLimit ?? 0, hard: this.#app.settings.taskTimeLimit ?? 0 },
-      },
-      broker: {
-        transport: transport.name,
-        hostname: url?.hostname ?? '',
-        port: url?.port ? Number(url.port) : undefined,
-        userid: url?.username || undefined,
-        virtualHost: url?.pathname ?? '',
-      },
-      prefetchCount: consumer.prefetch,
-      rusage: { utime: usage.userCPUTime / 1e6, stime: usage.systemCPUTime / 1e6, maxrss: usage.maxRSS },
-    }
-  }
 }
 
-interface Running {
-  readonly transport: Transport
-  readonly executor: Executor
-  readonly pool: Pool
-  readonly consumer: Consumer
-  readonly heartbeat: Heartbeat
-  readonly events: EventDispatcher
-  readonly autoscaler: Autoscaler | undefined
-}
-
-function processed(executor: Executor): number {
-  let total = 0
-  for (const count of executor.totals.values()) total += count
-  return total
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
 }

@@ -9,7 +9,7 @@ import { ttl, type ResultBackendSuite } from './suite.ts'
 
 /** The part of the suite about storing and fetching, precedence, plans. */
 export function describeStoring(suite: ResultBackendSuite): void {
-  const { connected, state, withPlans } = suite
+  const { connected, state, told, withKeeping, withPlans } = suite
 
   describe('storing and fetching', () => {
     test('a stored result is seen by every client', async () => {
@@ -17,7 +17,7 @@ export function describeStoring(suite: ResultBackendSuite): void {
 
       await writer.store([success('a', { sum: 4 })], ttl)
 
-      expect(await reader.fetch(['a'])).toEqual([expect.objectContaining(success('a', { sum: 4 }))])
+      expect(await reader.fetch(['a'])).toEqual([expect.objectContaining(told(success('a', { sum: 4 })))])
     })
 
     test('results come in the order of the ids, undefined for those that are unknown', async () => {
@@ -61,7 +61,7 @@ export function describeStoring(suite: ResultBackendSuite): void {
 
       await backend.store([stored], ttl)
 
-      expect((await backend.fetch(['a']))[0]).toMatchObject(stored)
+      expect((await backend.fetch(['a']))[0]).toMatchObject(told(stored))
     })
 
     test('children, parent, group and the extended fields survive', async () => {
@@ -81,7 +81,7 @@ export function describeStoring(suite: ResultBackendSuite): void {
 
       await backend.store([stored], ttl)
 
-      expect((await backend.fetch(['a']))[0]).toMatchObject(stored)
+      expect((await backend.fetch(['a']))[0]).toMatchObject(told(stored))
     })
 
     test('a custom state keeps its meta', async () => {
@@ -113,7 +113,7 @@ export function describeStoring(suite: ResultBackendSuite): void {
       expect((await backend.fetch(['a', 'b'])).map((meta) => meta?.id)).toEqual([undefined, 'b'])
     })
 
-    test('a result is gone after its time to live, one with 0 stays', async () => {
+    withKeeping('a result is gone after its time to live, one with 0 stays', async () => {
       const backend = await connected()
       await backend.store([success('short')], { ttlMs: 40 })
       await backend.store([success('kept')], { ttlMs: 0 })

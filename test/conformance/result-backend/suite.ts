@@ -29,6 +29,8 @@ export interface ResultBackendSuite {
   withKeeping(title: string, run: () => Promise<void>): void
   connected(): Promise<ResultBackend>
   state(backend: ResultBackend, id: string): Promise<string | undefined>
+  /** What of a meta arrives: all of it where results are kept. */
+  told(meta: TaskMeta): TaskMeta
   /** When the test is over. */
   closeLater(client: { close(): Promise<void> }): void
   /** Starts to watch; `seen` grows while the test goes on. */

@@ -4,7 +4,7 @@ import { ttl, type ResultBackendSuite } from './suite.ts'
 
 /** The part of the suite about watching. */
 export function describeWatching(suite: ResultBackendSuite): void {
-  const { connected, watch } = suite
+  const { connected, told, watch } = suite
 
   describe('watching', () => {
     test('the current state comes first, then each change, and a ready state ends it', async () => {
@@ -19,7 +19,7 @@ export function describeWatching(suite: ResultBackendSuite): void {
 
       await suite.fixture.waitFor(() => watched.ended)
       expect(watched.seen.map((meta) => meta.state)).toEqual(['STARTED', 'PROGRESS', 'SUCCESS'])
-      expect(watched.seen[2]).toMatchObject(success('a'))
+      expect(watched.seen[2]).toMatchObject(told(success('a')))
     })
 
     test('a watch that starts before anything is stored sees it', async () => {
@@ -29,7 +29,7 @@ export function describeWatching(suite: ResultBackendSuite): void {
       await writer.store([failure('a')], ttl)
 
       await suite.fixture.waitFor(() => watched.ended)
-      expect(watched.seen).toEqual([expect.objectContaining(failure('a'))])
+      expect(watched.seen).toEqual([expect.objectContaining(told(failure('a')))])
     })
 
     test('a result that was ready before is seen once', async () => {

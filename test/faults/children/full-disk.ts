@@ -1,4 +1,6 @@
-// Fills the disk that the given database is on, then makes room again, and says what happened as JSON.
+// Writes messages into the given database until the disk takes no more, says `full`, reads a line, and says what happened as JSON.
+// node full-disk.ts <path> [<file that is deleted to make room>]
+import { once } from 'node:events'
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { systemClock as clock } from '../../../runtime/src/core/clock.ts'
@@ -9,9 +11,8 @@ import { openSqliteStore } from '../../../runtime/src/drivers/sqlite-store.ts'
 import { SqliteTransport } from '../../../runtime/src/transports/sqlite.ts'
 import { toQueue } from '../../helpers/messages.ts'
 
-const [path = ''] = process.argv.slice(2)
-const ballast = join(dirname(path), 'ballast')
-writeFileSync(ballast, Buffer.alloc(1_000_000))
+const [path = '', ballast] = process.argv.slice(2)
+if (ballast !== undefined) writeFileSync(ballast, Buffer.alloc(1_000_000))
 const store = await openSqliteStore(path, { clock, logger })
 const transport = new SqliteTransport(store, { clock, logger })
 await transport.connect()
@@ -25,7 +26,9 @@ while (fault === undefined) {
     (error: unknown) => (fault = error),
   )
 }
-rmSync(ballast)
+process.stdout.write('full\n')
+await once(process.stdin, 'data')
+if (ballast !== undefined) rmSync(ballast)
 await transport.publish([toQueue('q', 'after')])
 sent++
 const { ready } = await transport.queueInfo('q')
@@ -34,10 +37,12 @@ await transport.close()
 await store.close()
 
 const facts = {
-  ...(fault instanceof StoreError ? { reason: fault.reason, message: fault.message } : { error: fault }),
+  reason: fault instanceof StoreError ? fault.reason : 'failed',
+  message: fault instanceof Error ? fault.message : 'no error',
   missing: sent - ready,
   after: first === undefined ? 'nothing' : 'ok',
   problems: inspectFile(path).problems,
 }
 process.stdout.write(JSON.stringify(facts))
-for (const name of readdirSync(dirname(path))) rmSync(join(dirname(path), name))
+if (ballast !== undefined) for (const name of readdirSync(dirname(path))) rmSync(join(dirname(path), name))
+process.exit()

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+from datetime import datetime
 
 from celery import Celery
 
@@ -31,7 +32,9 @@ def write(document):
 
 def send_task(name, args=(), kwargs=None, options=None):
     """Sends by name, as a program does that has no code of the task. `options` as of apply_async."""
-    return app.send_task(name, args=args, kwargs=kwargs, **(options or {})).id
+    times = {key: datetime.fromisoformat(value) for key, value in (options or {}).items()
+             if key in ('eta', 'expires') and isinstance(value, str)}
+    return app.send_task(name, args=args, kwargs=kwargs, **{**(options or {}), **times}).id
 
 
 def apply_signature(signature, options=None):
@@ -41,12 +44,22 @@ def apply_signature(signature, options=None):
 
 def result(task_id, timeout=10):
     """Waits for a task's end. The value of a failed task is its exception as type, module, args and text."""
-    outcome = app.AsyncResult(task_id)
-    value = outcome.get(timeout=timeout, propagate=False)
+    found = app.AsyncResult(task_id)
+    value = found.get(timeout=timeout, propagate=False)
+    return told(found.state, value, found.traceback)
+
+
+def outcome(task_id):
+    """As `result`, as it is at this moment, in one look: PENDING where nothing is stored."""
+    found = app.backend.get_task_meta(task_id)
+    return told(found['status'], found['result'], found.get('traceback'))
+
+
+def told(status, value, traceback):
     if isinstance(value, BaseException):
         value = {'type': type(value).__name__, 'module': type(value).__module__,
                  'args': list(value.args), 'text': str(value)}
-    return {'status': outcome.state, 'result': value, 'traceback': outcome.traceback}
+    return {'status': status, 'result': value, 'traceback': traceback}
 
 
 def meta(task_id):
@@ -96,7 +109,7 @@ def receive_events(listening):
                     pass
 
 
-operations = {f.__name__: f for f in (send_task, apply_signature, result, meta, inspect, control, capture_events)}
+operations = {f.__name__: f for f in (send_task, apply_signature, result, outcome, meta, inspect, control, capture_events)}
 
 
 def main():

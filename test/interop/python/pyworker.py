@@ -10,6 +10,7 @@ import decimal
 import os
 import time
 import uuid
+from copy import copy
 
 from celery import Celery, Task, chain, chord, group
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
@@ -119,14 +120,14 @@ def rich():
 # --- the request ------------------------------------------------------------
 @app.task(name='py.request', bind=True)
 def request(self, *args, **kwargs):
-    """What the worker made of headers and properties."""
+    """What the worker made of headers and properties; lists as they are now, the worker takes from them later."""
     r = self.request
-    return {k: getattr(r, k, None) for k in (
+    return {k: copy(getattr(r, k, None)) for k in (
         'id', 'task', 'args', 'kwargs', 'root_id', 'parent_id', 'group', 'group_index',
         'correlation_id', 'reply_to', 'retries', 'eta', 'expires', 'timelimit', 'lang',
         'argsrepr', 'kwargsrepr', 'origin', 'hostname', 'delivery_info', 'headers',
         'properties', 'ignore_result', 'shadow', 'is_eager', 'called_directly',
-        'callbacks', 'errbacks', 'chain', 'chord')}
+        'callbacks', 'errbacks', 'chain', 'chord', 'replaced_task_nesting')}
 
 
 @app.task(name='py.header', bind=True)

@@ -2,7 +2,7 @@
 
 As a worker: `celery -A routing_app worker -Q …`. Each task notes itself: RPUSH <node> "<task> <argument> <exchange>/<routing key>".
 As a client: `python3 routing_app.py <task> <args as JSON> <options as JSON>` sends one call and prints its id.
-Environment: TQ_BROKER_URL (results and notes are there, too).
+Environment: TQ_BROKER_URL (results and notes are there, too), TQ_CONFIG (JSON: Celery settings to add).
 """
 import json
 import os
@@ -27,6 +27,7 @@ app.conf.update(
     task_default_queue='py.ranked',
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
+    **json.loads(os.environ.get('TQ_CONFIG', '{}')),
 )
 
 

@@ -1,5 +1,6 @@
 import { TaskFailedError } from 'tq-runtime'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fixturesOf, type TqFixtures } from 'tq-runtime/testing'
+import { beforeAll, describe, expect, test as base } from 'vitest'
 import { app } from '../src/app.ts'
 import { placeOrder } from '../src/checkout.ts'
 import { fetch, publish, resize } from '../src/tasks/images.ts'
@@ -17,13 +18,14 @@ const order: Order = {
   ],
 }
 
-beforeAll(async () => {
-  app.logLevel = 'silent' // tasks fail here on purpose
-  app.configure({ broker: 'memory://', backend: 'memory://' })
-  await app.startWorker({ concurrency: 4 })
-})
+// A worker in each test, whether it asks for it or not.
+const { tqWorker, ...fixtures } = fixturesOf(app)
+const test = base.extend<TqFixtures>({ ...fixtures, tqWorker: [tqWorker, { auto: true }] })
+test.override({ tqWorkerOptions: { concurrency: 4 } })
 
-afterAll(() => app.close())
+beforeAll(() => {
+  app.logLevel = 'silent' // tasks fail here on purpose
+})
 
 describe('on a worker', () => {
   test('sums are computed', async () => {
@@ -102,17 +104,9 @@ describe('on a worker', () => {
   })
 })
 
-describe('eager', () => {
-  test('an odd number fails after three retries, without waiting for them', async () => {
-    app.eager = true
-    try {
-      const odd = await flaky.delay(3)
-      const even = await flaky.delay(4)
+test('an odd number fails after three retries, without waiting for them', async () => {
+  const [odd, even] = [await flaky.apply([3]), await flaky.apply([4])]
 
-      await expect(odd.get()).rejects.toThrow('odd input')
-      expect(await even.get()).toBe(4)
-    } finally {
-      app.eager = false
-    }
-  })
+  expect(odd.value).toMatchObject({ type: 'Error', message: 'Error: odd input' })
+  expect(even.value).toBe(4)
 })

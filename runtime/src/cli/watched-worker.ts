@@ -1,0 +1,72 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { constants } from 'node:os'
+import { dirname, relative } from 'node:path'
+import { systemClock } from '../core/clock.ts'
+import { findApp, projectFolder } from '../run/find-app.ts'
+import { type Reloadable, Reloading } from '../run/reloading.ts'
+import type { Output } from './output.ts'
+import { ownCommand, ownFlags } from './own-command.ts'
+import type { WorkerFlags } from './worker-flags.ts'
+
+/** `tq worker --watch`: the same worker as a child process, started anew when a file of the project changes. */
+export async function runWatched(flags: WorkerFlags, output: Output): Promise<void> {
+  const { file } = await findApp(flags.app, process.cwd(), process.env)
+  const folder = projectFolder(dirname(file))
+  let child: ChildProcess | undefined
+  let isEnding = false
+  const reloading = new Reloading({
+    folder,
+    clock: systemClock,
+    onChanged: (name) => output.note(`${name} changed: the worker starts anew when what runs has ended.`),
+    start: async () => {
+      child = startChild()
+      return reloadable(child, () => isEnding, output)
+    },
+    onDeaf: (error) => output.note(`Files are no longer watched: ${error.message}`),
+  })
+  output.note(`Watching ${relative(process.cwd(), folder) || folder}.`)
+  // The child is in a session of its own, so that a key of the terminal reaches it once: through here.
+  const passOn = (signal: NodeJS.Signals): void => void child?.kill(signal)
+  for (const signal of ['SIGUSR1', 'SIGCONT'] as const) process.on(signal, () => passOn(signal))
+  process.on('SIGTSTP', () => {
+    passOn('SIGTSTP')
+    process.kill(process.pid, 'SIGSTOP')
+  })
+  const ended = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        isEnding = true
+        passOn(signal)
+        resolve()
+      })
+    }
+  })
+  await ended
+  await reloading.stop()
+  process.exit(child?.exitCode ?? (child?.signalCode ? 128 + constants.signals[child.signalCode] : 0))
+}
+
+function startChild(): ChildProcess {
+  const { entry, args } = ownCommand()
+  return fork(entry, [...args, '--started-by', 'watch'], {
+    detached: true,
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: ownFlags(),
+  })
+}
+
+function reloadable(child: ChildProcess, isEnding: () => boolean, output: Output): Reloadable {
+  const gone = new Promise<void>((resolve) => void child.once('exit', () => resolve()))
+  let isWanted = false
+  child.once('exit', () => {
+    if (!isWanted && !isEnding()) output.note('The worker has ended; it starts again when a file changes.')
+  })
+  return {
+    stop: async () => {
+      isWanted = true
+      // What ended this process has been passed on already; a second signal would hurry it.
+      if (!isEnding()) child.kill('SIGTERM')
+      await gone
+    },
+  }
+}

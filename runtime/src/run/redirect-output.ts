@@ -1,0 +1,42 @@
+/** Takes one line that the process wrote, without its end. */
+export type OnLine = (line: string, stream: 'stdout' | 'stderr') => void
+
+/**
+ * From now on what this process writes to its standard streams (`console.log` in a task, a library's warnings) is given to `onLine`, line
+ * by line. What `onLine` itself writes there passes through. Returns what undoes it.
+ * Source: celery/app/log.py, redirect_stdouts_to_logger; celery/utils/log.py, LoggingProxy (recursion guard).
+ */
+export function redirectOutput(onLine: OnLine): () => void {
+  const undo = [redirect('stdout', onLine), redirect('stderr', onLine)]
+  return () => {
+    for (const one of undo) one()
+  }
+}
+
+function redirect(name: 'stdout' | 'stderr', onLine: OnLine): () => void {
+  const stream = process[name]
+  const before = Object.getOwnPropertyDescriptor(stream, 'write')
+  const original = stream.write.bind(stream)
+  let begun = ''
+  let isInside = false
+  const write = (chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
+    if (isInside) return Reflect.apply(original, undefined, [chunk, ...rest]) === true
+    isInside = true
+    try {
+      const lines = (begun + (typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString())).split(/\r?\n/)
+      begun = lines.pop() ?? ''
+      for (const line of lines) if (line !== '') onLine(line, name)
+    } finally {
+      isInside = false
+    }
+    const done = rest.find((one) => typeof one === 'function')
+    if (done) queueMicrotask(() => void Reflect.apply(done, undefined, []))
+    return true
+  }
+  stream.write = write
+  return () => {
+    if (before) Object.defineProperty(stream, 'write', before)
+    else Reflect.deleteProperty(stream, 'write')
+    if (begun !== '') onLine(begun, name)
+  }
+}

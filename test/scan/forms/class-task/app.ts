@@ -1,0 +1,3 @@
+import { Tq } from 'tq-runtime'
+
+export const app = new Tq('proj')
