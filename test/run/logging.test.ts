@@ -5,6 +5,7 @@ import { workerLogFormat, workerTaskLogFormat } from '../../runtime/src/core/log
 import type { Logger, LogSetup } from '../../runtime/src/core/logger.ts'
 import { VirtualClock } from '../../runtime/src/core/virtual-clock.ts'
 import { setUpLogging } from '../../runtime/src/run/logging.ts'
+import { redirectOutput } from '../../runtime/src/run/redirect-output.ts'
 import { memoryApp, passUntil } from '../../runtime/src/testing.ts'
 import { temporaryFolder } from '../helpers/project.ts'
 
@@ -98,4 +99,19 @@ test('an app’s own logger is left alone, and so is one that a listener of setu
   expect(lines).toEqual(['mine', 'mine'])
   expect(process.stdout.write).toBe(write)
   expect(existsSync(join(folder, 'w1.log'))).toBe(false)
+})
+
+test('a character that is written in two pieces is one, and a line without an end does not wait for it', () => {
+  const lines: string[] = []
+  const end = redirectOutput((line) => lines.push(line))
+  onTestFinished(end)
+  const umlaut = Buffer.from('ü')
+
+  process.stdout.write(umlaut.subarray(0, 1))
+  process.stdout.write(Buffer.concat([umlaut.subarray(1), Buffer.from('\n')]))
+  for (let at = 0; at < 70; at++) process.stdout.write('.'.repeat(1000))
+  end()
+
+  expect(lines[0]).toBe('ü')
+  expect(lines.slice(1).map((line) => line.length)).toEqual([66_000, 4000])
 })

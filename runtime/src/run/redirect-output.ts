@@ -1,3 +1,8 @@
+import { StringDecoder } from 'node:string_decoder'
+
+/** What has no end of its line is given on after so many characters: a bar of dots must not grow for ever. */
+const longestLine = 65_536
+
 /** Takes one line that the process wrote, without its end. */
 export type OnLine = (line: string, stream: 'stdout' | 'stderr') => void
 
@@ -17,14 +22,19 @@ function redirect(name: 'stdout' | 'stderr', onLine: OnLine): () => void {
   const stream = process[name]
   const before = Object.getOwnPropertyDescriptor(stream, 'write')
   const original = stream.write.bind(stream)
+  const decoder = new StringDecoder('utf8') // a character may come in two pieces
   let begun = ''
   let isInside = false
   const write = (chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
     if (isInside) return Reflect.apply(original, undefined, [chunk, ...rest]) === true
     isInside = true
     try {
-      const lines = (begun + (typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString())).split(/\r?\n/)
+      const lines = (begun + (typeof chunk === 'string' ? chunk : decoder.write(chunk))).split(/\r?\n/)
       begun = lines.pop() ?? ''
+      if (begun.length > longestLine) {
+        lines.push(begun)
+        begun = ''
+      }
       for (const line of lines) if (line !== '') onLine(line, name)
     } finally {
       isInside = false
