@@ -13,7 +13,9 @@ function tasks(broker: TestBroker) {
 describeBrokers(
   'a workflow',
   (broker, name) => {
-    test.skipIf(name === 'rabbitmq')('tells what was counted and where the rest is', async () => {
+    // RabbitMQ alone keeps no results, and nobody counts a chord.
+    const withResults = name === 'rabbitmq' ? undefined : test
+    withResults?.('tells what was counted and where the rest is', async () => {
       const { app, add, sum } = tasks(await broker())
       await app.startWorker({ hostname: 'w1@test', queues: ['celery'] })
       const result = await chain(

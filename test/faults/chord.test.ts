@@ -16,6 +16,7 @@ import { Tq } from 'tq-runtime'
 export const app = new Tq('killed', {
   taskAcksLate: true,
   workerRedirectStdouts: false,
+  taskWorkerLostLimit: 0, // the same part may be hit each time
   brokerTransportOptions: { visibilityTimeout: 1, leaseMs: 1000 },
 })
 export const part = app.task('part', async (n: number) => {

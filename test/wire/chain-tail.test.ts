@@ -23,8 +23,10 @@ const parsed = (bytes: Uint8Array | undefined): unknown =>
 
 test('whatever stands in the steps and arguments, parted and joined is the same', () => {
   const steps = fc.array(fc.string({ unit: 'grapheme' }), { minLength: 2, maxLength: 6 })
+  // As JSON reads them: it has no -0.
+  const values = fc.array(fc.jsonValue()).map((list): unknown[] => JSON.parse(JSON.stringify(list)))
   fc.assert(
-    fc.property(steps, fc.array(fc.jsonValue()), fc.constantFrom(0, 1), (texts, args, indent) => {
+    fc.property(steps, values, fc.constantFrom(0, 1), (texts, args, indent) => {
       const chain = texts.map((text, n) => step(n, text))
       const whole = bodyOf(chain, args, indent)
 
