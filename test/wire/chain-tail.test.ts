@@ -24,7 +24,7 @@ const parsed = (bytes: Uint8Array | undefined): unknown =>
 test('whatever stands in the steps and arguments, parted and joined is the same', () => {
   const steps = fc.array(fc.string({ unit: 'grapheme' }), { minLength: 2, maxLength: 6 })
   // As JSON reads them: it has no -0.
-  const values = fc.array(fc.jsonValue()).map((list): unknown[] => JSON.parse(JSON.stringify(list)))
+  const values = fc.array(fc.jsonValue()).map((list) => JSON.parse(JSON.stringify(list)) as unknown[])
   fc.assert(
     fc.property(steps, values, fc.constantFrom(0, 1), (texts, args, indent) => {
       const chain = texts.map((text, n) => step(n, text))
