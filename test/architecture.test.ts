@@ -146,7 +146,7 @@ const rules: Readonly<Record<string, (source: Source) => readonly string[]>> = {
       const kind = /^runtime\/src\/(transports|backends|pools|drivers)\//.exec(target)?.[1]
       if (!kind || fileFloors[within(target)] !== undefined || folderOf(path) === kind) return []
       if (kind === 'drivers' && ['transports', 'backends'].includes(folderOf(path))) return []
-      const chooser = kind === 'pools' ? 'runtime/src/worker/make-pool.ts' : 'runtime/src/app/connect.ts'
+      const chooser = kind === 'pools' ? 'runtime/src/worker/make-pool.ts' : 'runtime/src/app/open-driver.ts'
       if (path !== chooser) return [`names ${specifier}; only ${chooser} may`]
       return when !== 'start' || kind === 'pools' ? [] : [`imports ${specifier} at start; use import()`]
     }),
@@ -304,7 +304,7 @@ const offences: readonly Case[] = [
   at(2, 'run/x.ts', "headers['content-type']"),
   at(3, 'app/tq.ts', "import { RedisTransport } from '../transports/redis.ts'"),
   at(3, 'app/tq.ts', "import type { MemoryBackend } from '../backends/memory.ts'"),
-  at(3, 'app/connect.ts', "import { RedisTransport } from '../transports/redis.ts'"),
+  at(3, 'app/open-driver.ts', "import { RedisTransport } from '../transports/redis.ts'"),
   at(3, 'run/x.ts', "await import('../pools/async.ts')"),
   at(3, 'beat/x.ts', "import { a } from '../drivers/redis-connection.ts'"),
   at(4, 'app/x.ts', "import { Redis } from 'ioredis'"),
@@ -336,8 +336,8 @@ const decencies: readonly Case[] = [
   at(1, 'cli/main.ts', "import { Tq } from '../index.ts'"),
   at(2, 'wire/x.ts', "const key = 'celery-task-meta-'"),
   at(2, 'app/x.ts', '// as celery-task-meta- in Celery\nconst unacked = 1'),
-  at(3, 'app/connect.ts', "await import('../transports/redis.ts')"),
-  at(3, 'app/connect.ts', "import type { RedisTransport } from '../transports/redis.ts'"),
+  at(3, 'app/open-driver.ts', "await import('../transports/redis.ts')"),
+  at(3, 'app/open-driver.ts', "import type { RedisTransport } from '../transports/redis.ts'"),
   at(3, 'worker/make-pool.ts', "import { AsyncPool } from '../pools/async.ts'"),
   at(3, 'app/x.ts', "import type { Transport } from '../transports/transport.ts'"),
   at(4, 'drivers/redis-connection.ts', "import { Redis } from 'ioredis'"),

@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config'
 // Sibling packages resolve to their source, in vitest's own resolver and in Node's.
 const sourceCondition = '@tq/source'
 
+// Most of what a process or thread of a test does is to compile the source once more: the bins keep theirs compiled, too.
+process.env['NODE_COMPILE_CACHE'] ??= new URL('../node_modules/.cache/tq-tests', import.meta.url).pathname
+
 export default defineConfig({
   resolve: { conditions: [sourceCondition] },
   ssr: { resolve: { conditions: [sourceCondition] } },

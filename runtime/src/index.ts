@@ -2,22 +2,16 @@ import { type AppParts, TqApp, type TqOptions } from './app/tq.ts'
 import type { Worker, WorkerOptions } from './worker/worker.ts'
 
 export type { SettingDescription } from './app/app-settings.ts'
-export { AsyncResult, type GetOptions, type RevokeOptions } from './app/async-result.ts'
-export type { EagerRun, EagerRunner, HandleOf, ManyCall } from './app/calling.ts'
-export {
-  type AnySignature,
-  chain,
-  chord,
-  type GivesOf,
-  group,
-  type Link,
-  type NeedOf,
-  Signature,
-} from './app/canvas.ts'
+export { AsyncResult, type EagerRunFacts, type GetOptions, type RevokeOptions } from './app/async-result.ts'
+export type { HandleOf, ManyCall } from './app/calling.ts'
+export type { CallOptions, CommitHook } from './app/call-options.ts'
+export { type AnySignature, type Link, Signature } from './app/canvas.ts'
 export type { SecurityOptions } from './app/codecs.ts'
+export { chain, chord, type GivesOf, group, type NeedOf } from './app/compose.ts'
 export type { ConfigOptions } from './app/config-source.ts'
 export { BoundTask, currentTask, type RetryOptions, type TaskRequest } from './app/context.ts'
 export { EagerResult } from './app/eager-result.ts'
+export type { FailedRequest } from './app/errbacks.ts'
 export { httpDispatch, type HttpParameters, httpTask, type HttpTaskOptions } from './app/http-task.ts'
 export { type AnyResult, type Finished, GroupResult, ResultSet } from './app/group-result.ts'
 export type { EnsuredWorker } from './app/own-worker.ts'
@@ -28,7 +22,7 @@ export {
   type ResultGraph,
   type ResultNode,
 } from './app/result-graph.ts'
-export type { CallOptions, CommitHook } from './app/send.ts'
+export type { CollectOptions, Dependency } from './app/result-tree.ts'
 export type { CustomDriver, CustomDrivers, DriverDeps } from './app/custom-driver.ts'
 export type { SharedRateLimit } from './app/shared-rate.ts'
 export { sharedTask } from './app/shared-task.ts'
@@ -74,6 +68,7 @@ export type { Place } from './app/workflow-places.ts'
 export type { UniqueOptions } from './app/unique.ts'
 export { workerQueue } from './app/worker-queue.ts'
 export type {
+  AddConsumerOptions,
   Control,
   InspectAnswer,
   InspectOptions,
@@ -81,6 +76,7 @@ export type {
   Refusal,
   Replies,
   ReplyOptions,
+  TimeLimitChange,
 } from './control/control.ts'
 export { type Clock, systemClock, type Timer } from './core/clock.ts'
 export {

@@ -6,7 +6,8 @@ export {
   type Refusal,
   type Replies,
 } from './control/control.ts'
-export { describeWorker, isRefusal, type WorkerDescription } from './control/describe-worker.ts'
+export { isRefusal } from './control/control.ts'
+export { describeWorker, type WorkerDescription } from './control/describe-worker.ts'
 export { maskUrl } from './core/url.ts'
 export { cleanBlock, cleanText } from './events/clean-text.ts'
 export {

@@ -1,4 +1,4 @@
-export { createMemoryServer, type MemoryServer } from './app/connect.ts'
+export { createMemoryServer, type MemoryServer } from './app/open-driver.ts'
 export { VirtualClock } from './core/virtual-clock.ts'
 export { type FixtureSet, fixturesOf, type TqFixtures, tqFixtures } from './testing/fixtures.ts'
 export { memoryApp, passUntil } from './testing/memory-app.ts'

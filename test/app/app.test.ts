@@ -116,6 +116,21 @@ test('close() ends the workers of the app, and may be called again', async () =>
   expect(running.state).toBe('stopped')
 })
 
+test('close() ends everything although a part of it fails to end, and says which', async () => {
+  const { app, clock } = bench()
+  const ended: string[] = []
+  await app.sendTask('t.add')
+  const transport = await app.connections.transport()
+  app.onClose(async () => void ended.push('first'))
+  app.onClose(() => Promise.reject(new Error('it does not end')))
+
+  await expect(app.close()).rejects.toThrow('it does not end')
+
+  expect(ended).toEqual(['first'])
+  expect([app.connections.used, clock.pending]).toEqual([false, 0])
+  await expect(transport.queueInfo('celery')).rejects.toThrow('closed')
+})
+
 test('close() without a use does nothing, and a closed app opens again', async () => {
   const { app } = bench()
   await app.close()

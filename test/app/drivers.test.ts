@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { openMemory } from '../../runtime/src/app/connect.ts'
+import { openMemory } from '../../runtime/src/app/open-driver.ts'
 import { type CustomDriver, type DriverDeps, silentLogger, Tq, type TqOptions } from '../../runtime/src/index.ts'
 import { createMemoryServer } from '../../runtime/src/testing.ts'
 import { temporaryFolder } from '../helpers/project.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { autoName } from '../../runtime/src/app/task-name.ts'
+import { autoName } from '../../runtime/src/core/task-name.ts'
 import { memoryApp } from '../../runtime/src/testing.ts'
 import { define } from './fixtures/elsewhere.ts'
 import { send } from './fixtures/names/jobs/mail/index.ts'

@@ -1,9 +1,20 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type } from 'arktype'
 import * as v from 'valibot'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
-import { type Tq, ValidationError } from '../../runtime/src/index.ts'
-import { bench } from '../helpers/app.ts'
+import { chain, chord, group, type Tq, ValidationError } from '../../runtime/src/index.ts'
+import { createMemoryServer, memoryApp } from '../../runtime/src/testing.ts'
+import { type Bench, bench } from '../helpers/app.ts'
+
+/** A bench, and an app on the same broker that knows the other's tasks by name only. */
+async function withStranger(): Promise<Bench & { readonly stranger: Tq }> {
+  const memory = await createMemoryServer()
+  const one = bench({ memory })
+  const stranger = memoryApp('stranger', { memory, clock: one.clock, taskRedact: ['password'] })
+  onTestFinished(() => one.pass(stranger.close()))
+  return { ...one, stranger }
+}
 
 /** The messages that wait in the queue. */
 async function queued(app: Tq): Promise<number> {
@@ -80,12 +91,12 @@ test('a schema of all arguments checks them together', async () => {
 })
 
 test('keyword arguments are checked in the places of their parameters', async () => {
-  const { app, worker, ready } = bench()
+  const { app, worker, ready, stranger } = await withStranger()
   const task = app.task('t.keywords', { validate: [z.string(), z.number()] }, (text, times) => `${text}${times}`)
   await worker()
 
   const fine = await ready(await app.sendTask('t.keywords', [], { times: 2, text: 'a' }))
-  const wrong = await ready(await app.sendTask('t.keywords', ['a'], { times: 'two' }))
+  const wrong = await ready(await stranger.sendTask('t.keywords', ['a'], { times: 'two' }))
 
   expect(fine.result).toBe('a2')
   expect(wrong).toMatchObject({ state: 'FAILURE', error: { type: 'ValidationError' } })
@@ -126,7 +137,7 @@ test('asynchronous schemas are awaited, before sending and before the run', asyn
 })
 
 test('arguments that a worker refuses fail the task at once, whatever it tries again', async () => {
-  const { app, worker, ready, eventsOf } = bench()
+  const { app, worker, ready, eventsOf, stranger } = await withStranger()
   const heard: string[] = []
   app.task(
     't.strict',
@@ -135,11 +146,111 @@ test('arguments that a worker refuses fail the task at once, whatever it tries a
   )
   await worker()
 
-  const { id, state, error } = await ready(await app.sendTask('t.strict', ['one']))
+  const { id, state, error } = await ready(await stranger.sendTask('t.strict', ['one']))
 
   expect({ state, type: error?.type }).toEqual({ state: 'FAILURE', type: 'ValidationError' })
   expect(eventsOf(id).map(({ type }) => type)).not.toContain('task-retried')
   expect(heard).toEqual(['ValidationError'])
+})
+
+function shop(options: Parameters<typeof bench>[0] = {}) {
+  const one = bench(options)
+  const { app } = one
+  const half = app.task(
+    't.half',
+    { validate: [z.number().refine(async (n) => Promise.resolve(n % 2 === 0), 'is odd')] },
+    (n) => n / 2,
+  )
+  const list = app.task('t.list', (...all: unknown[]): unknown => all)
+  return { ...one, half, list }
+}
+
+type Shop = ReturnType<typeof shop>
+
+const waysToSend: Readonly<Record<string, (shop: Shop) => Promise<unknown>>> = {
+  'by name': ({ app }) => app.sendTask('t.half', [3]),
+  'by name, with keywords': ({ app }) => app.sendTask('t.half', [], { n: 3 }),
+  'as one of many': ({ app, half }) => app.sendMany([half.s(2), { task: half, args: [3] }, { task: half, args: [4] }]),
+  'as one of many signatures': ({ app, half }) => app.sendMany([{ task: half, args: [2] }, half.s(3)]),
+  'in one of many canvases': ({ app, half }) => app.sendMany([half.s(2), group(half.s(2), half.s(3))]),
+  'as a signature': ({ half }) => half.s(3).delay(),
+  'as a signature that is completed': ({ half }) => half.s().delay(3),
+  'once its transaction commits': ({ half }) =>
+    half.applyAsync([3], { afterCommit: { onCommit: () => expect.unreachable() } }),
+  'first in a chain': ({ half, list }) => chain(half.s(3), list.s()).delay(),
+  'later in a chain, taking nothing': ({ half, list }) => chain(list.s(), half.si(3)).delay(),
+  'in a group': ({ half }) => group(half.s(2), half.s(3)).delay(),
+  'in a group behind a task, taking nothing': ({ half, list }) => chain(list.s(), group(half.si(3), list.s())).delay(),
+  'in a header': ({ half, list }) => chord([half.s(2), chain(half.s(3), list.s())], list.s()).delay(),
+  'as a body that takes nothing': ({ half, list }) => chord([list.s(), list.s()], half.si(3)).delay(),
+  'as a callback that takes nothing': ({ half, list }) => list.s().link(half.si(3)).delay(),
+  'as an error callback that takes nothing': ({ half, list }) => list.s().linkError(half.si(3)).delay(),
+  'for each of some items': ({ half }) => half.map([2, 3]).delay(),
+  'for each of some lists': ({ half }) => half.starmap([[2], [3]]).delay(),
+  'in chunks': ({ half }) => half.chunks([[2], [3]], 1).delay(),
+}
+
+test.each(Object.entries(waysToSend))('what a schema refuses is not sent %s, nor anything with it', async (_, send) => {
+  const one = shop()
+
+  const sending = send(one)
+
+  await expect(sending).rejects.toThrow('The arguments of t.half are not valid: n: is odd')
+  expect(await queued(one.app)).toBe(0)
+})
+
+test.each(Object.entries(waysToSend))(
+  'what a schema refuses does not run while calls run here: %s',
+  async (_, send) => {
+    const one = shop({ taskAlwaysEager: true })
+
+    await expect(one.pass(send(one))).rejects.toThrow('The arguments of t.half are not valid: n: is odd')
+  },
+)
+
+test('a canvas that is applied is refused where it begins with what a schema refuses', async () => {
+  const { half, list, pass } = shop()
+
+  await expect(pass(chain(half.s(3), list.s()).apply())).rejects.toThrow(ValidationError)
+  await expect(pass(group(half.s(2), half.s(3)).apply())).rejects.toThrow(ValidationError)
+})
+
+test('what a step before gives is checked by the worker that runs the next one', async () => {
+  const { app, half, pass, worker } = shop()
+  const three = app.task('t.three', () => 3)
+  await worker()
+
+  const result = await chain(three.s(), half.s()).delay()
+
+  await expect(pass(result.get())).rejects.toMatchObject({ type: 'ValidationError' })
+  expect(await pass(result.parent?.get() ?? Promise.resolve())).toBe(3)
+})
+
+test('a task that is to be replaced by what a schema refuses hears of it', async () => {
+  const { app, half, ready, worker } = shop()
+  const outer = app.task('t.outer', { bind: true }, async (self): Promise<unknown> => self.replace(half.s(3)))
+  await worker()
+
+  const { error } = await ready(await outer.delay())
+
+  expect(error).toMatchObject({ type: 'ValidationError' })
+})
+
+test('a chord does not wait for a part that a schema refuses', async () => {
+  const { app, half, list, pass, worker } = shop()
+  const growing = app.task('t.growing', { bind: true }, async (self): Promise<string> => {
+    try {
+      await self.addToChord(half.s(3))
+      return 'added'
+    } catch (error) {
+      return (error as Error).name
+    }
+  })
+  await worker()
+
+  const result = await chord([growing.s(), half.s(2)], list.s()).delay()
+
+  expect(await pass(result.get())).toEqual([['ValidationError', 1]])
 })
 
 test('the result schema says what is stored', async () => {
@@ -212,7 +323,7 @@ test.each([
   ],
   ['a whole that holds it', [v.picklist(['a'])], [{ user: { password: secret } }]],
 ] as const)('an error never shows what redact hides: %s', async (_where, validate, args) => {
-  const { app, worker, ready, logged } = bench()
+  const { app, worker, ready, logged, stranger } = await withStranger()
   const task = app.task(
     't.secret',
     { validate, redact: ['password'], params: ['user', 'password'], typing: false },
@@ -221,12 +332,26 @@ test.each([
   await worker()
 
   const sending = await Promise.resolve(task.applyAsync(args as never)).catch((error: unknown) => error)
-  const { error, traceback } = await ready(await app.sendTask('t.secret', args))
+  const { error, traceback } = await ready(await stranger.sendTask('t.secret', args))
 
   expect(sending).toBeInstanceOf(ValidationError)
   expect(String(sending)).not.toContain('hunter')
   expect(JSON.stringify([error, traceback, logged])).not.toContain('hunter')
   expect(error?.message[0]).toContain('is not valid (what it says is hidden by redact)')
+})
+
+test('a schema may name what it refuses by a symbol', async () => {
+  const { app } = bench()
+  const tag = Symbol('tag')
+  const issues = [{ message: 'is wrong', path: [tag] }]
+  const schema: StandardSchemaV1<string> = { '~standard': { version: 1, vendor: 'own', validate: () => ({ issues }) } }
+  const [plain, checked] = [
+    app.task('t.args', { validate: { args: schema as never } }, () => 1),
+    app.task('t.result', { validate: { result: schema } }, () => 'x'),
+  ]
+
+  await expect(plain.applyAsync([] as never)).rejects.toThrow('Symbol(tag): is wrong')
+  expect(() => checked()).toThrow('Symbol(tag): is wrong')
 })
 
 test('an error shows what is not hidden', async () => {

@@ -4,6 +4,7 @@ import { expect, onTestFinished } from 'vitest'
 import { silentLogger, Tq } from '../../runtime/src/index.ts'
 import { type RunningProcess, spawnBin } from '../helpers/process.ts'
 import { makeProject, type Project } from '../helpers/project.ts'
+import { waitFor } from '../helpers/wait.ts'
 import { checkCanvases, given } from './check-canvases.ts'
 import { defineSteps } from './steps.ts'
 
@@ -55,6 +56,12 @@ export async function killWhileRunning(plan: KillPlan): Promise<number> {
     return given(app, canvas, undefined, kills ? killOne : undefined)
   })
 
+  // One that was started last may not even hear signals yet: the others have done its work.
+  const limit = running.length
+  await waitFor(async () => Object.keys(await app.control.ping({ limit })).length === limit, {
+    what: 'the workers that replaced others',
+    timeoutMs: 200_000,
+  })
   for (const worker of running) {
     worker.kill('SIGTERM')
     expect((await worker.exit).code).toBe(0)

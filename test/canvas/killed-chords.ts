@@ -115,6 +115,11 @@ export async function killAtPlaces(plan: KillPlan): Promise<KillReport> {
 
   await waitFor(() => chords.areClosed(), { what: 'every chord to be closed', timeoutMs: patienceMs })
   await chords.check()
+  // Others may have done all of the work before it was there.
+  await waitFor(async () => Object.keys(await app.control.ping({ limit: 1 })).length === 1, {
+    what: 'the worker that nobody kills',
+    timeoutMs: patienceMs,
+  })
   survivor.kill('SIGTERM')
   expect((await survivor.exit).code).toBe(0)
   await chords.check()

@@ -8,6 +8,7 @@ import {
   type Signature,
   TaskFailedError,
 } from '../../runtime/src/index.ts'
+import { controlExchange } from '../../runtime/src/wire/control-dict.ts'
 import { bench } from '../helpers/app.ts'
 
 function tasks() {
@@ -60,14 +61,19 @@ test('a set of results is changed and asked as a whole', async () => {
 })
 
 test('the members of a revoked group do not run', async () => {
-  const { add, worker, pass, rest } = tasks()
+  const { app, add, worker, pass, rest } = tasks()
   await worker()
   const result = await group(add.s(1, 1).set({ countdown: 5 }), add.s(2, 2).set({ countdown: 5 })).delay()
   await rest()
 
+  const commands: unknown[] = []
+  const transport = await app.connections.transport()
+  await transport.listen(controlExchange, { pattern: '' }, (message) => void commands.push(message))
+
   await result.revoke()
 
   const ended = await pass(result.get({ propagate: false }))
+  expect(commands.length).toBe(1)
   const revoked: unknown = expect.objectContaining({ code: 'TQ_TASK_REVOKED' })
   expect(ended).toEqual([revoked, revoked])
 })

@@ -66,6 +66,53 @@ test('a part of a chord adds parts to it', async () => {
   await expect(pass((await growing.delay()).get())).rejects.toMatchObject({ type: 'TypeError' })
 })
 
+test('a part that dies after it has added parts and runs again adds none twice', async () => {
+  const { app, add, list, worker, pass } = tasks({ taskAcksLate: true })
+  let runs = 0
+  const growing = app.task('t.growing', { bind: true }, async (self) => {
+    const [first, second] = ++runs === 1 ? [add.s(1, 2), add.s(3, 4)] : [add.s(3, 4), add.s(5, 6)]
+    await self.addToChord(first)
+    await self.addToChord(second)
+    await self.addToChord(add.s(1, 1))
+    await self.addToChord(add.s(1, 1))
+    if (runs === 1) throw new Reject('its worker dies', { requeue: true })
+    return 0
+  })
+  await worker()
+
+  const result = await chord([growing.s(), add.s(7, 7)], list.s()).delay()
+
+  const [parts] = (await pass(result.get())) as [number[]]
+  expect(parts.toSorted((a, b) => a - b)).toEqual([0, 2, 2, 3, 7, 11, 14])
+  expect(runs).toBe(2)
+})
+
+test('a part that is retried adds its parts again, as another run', async () => {
+  const { app, add, list, worker, pass } = tasks()
+  const growing = app.task('t.growing', { bind: true }, async (self) => {
+    await self.addToChord(add.s(1, 2))
+    return self.retries === 0 ? self.retry({ countdown: 1 }) : 0
+  })
+  await worker()
+
+  const result = await chord([growing.s(), add.s(7, 7)], list.s()).delay()
+
+  const [parts] = (await pass(result.get())) as [number[]]
+  expect(parts.toSorted((a, b) => a - b)).toEqual([0, 3, 3, 14])
+})
+
+test('a call of many items goes where the calls of its task go', async () => {
+  const { app, add } = tasks()
+  const far = app.task('t.far', { queue: 'far' }, (x: number) => x)
+  const transport = await app.connections.transport()
+
+  await far.map([1, 2]).delay()
+  await add.starmap([[1, 2]]).delay()
+
+  expect(await transport.queueInfo('far')).toMatchObject({ ready: 1 })
+  expect(await transport.queueInfo('celery')).toMatchObject({ ready: 1 })
+})
+
 test('map, starmap and chunks run one task over many items', async () => {
   const { app, add, worker, pass } = tasks()
   const double = app.task('t.double', { queue: 'celery' }, async (x: number) => 2 * x)

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { ResultBackend } from '../../runtime/src/backends/result-backend.ts'
 import type { ChordBody } from '../../runtime/src/core/chord.ts'
-import { chain, chord, silentLogger, type Tq } from '../../runtime/src/index.ts'
+import { withOptions } from '../../runtime/src/core/signature.ts'
+import { chain, chord, type Tq } from '../../runtime/src/index.ts'
 import { ChordSweep } from '../../runtime/src/run/chord-sweep.ts'
 import type { Delivery } from '../../runtime/src/transports/transport.ts'
 import { bench } from '../helpers/app.ts'
@@ -18,8 +19,8 @@ function bodyOf(app: Tq): ChordBody {
 }
 
 /** An app with a running worker and the backend that a dead worker has left things in. */
-async function left() {
-  const one = bench({ logger: silentLogger, chordSweepInterval: everyMs / 1000 })
+async function left(settings: Parameters<typeof bench>[0] = {}) {
+  const one = bench({ chordSweepInterval: everyMs / 1000, ...settings })
   const runs: unknown[] = []
   one.app.task('sum', (ns: readonly number[]) => {
     runs.push(ns)
@@ -127,6 +128,22 @@ describe('a chord that a worker left', () => {
 
     expect(runs).toEqual([])
     expect(await backend.chordRecord(header)).toBeUndefined()
+  })
+
+  test('is dealt with although the body of another one cannot be sent', async () => {
+    const { app, backend, body, logged, open, join, pass, worker } = await left({ taskCreateMissingQueues: false })
+    const signature = withOptions(body.signature, { taskId: 'nowhere', queue: 'no-such-queue' })
+    const lost = { groupId: 'a' }
+    await backend.openChord(lost, 1, { ...ttl, body: { ...body, signature }, places: [] })
+    await backend.joinChord(lost, { index: 0, meta: success('only', 1) }, ttl)
+    await open()
+    await join(0)
+    await join(1)
+
+    await worker()
+
+    expect(await pass(app.result('body').get())).toBe(3)
+    expect(logged.join('\n')).toMatch(/WARN Could not look after chord a; .*no-such-queue/)
   })
 
   test('is taken up by one of several workers', async () => {

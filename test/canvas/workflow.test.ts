@@ -178,6 +178,42 @@ test('what tasks send by themselves is part of it, canvases and replacements inc
   expect(workflow.state).toBe('running')
 })
 
+test.each([
+  ['no JSON', 'nonsense'],
+  ['another version', '{"v":2,"at":1,"of":["a","t.add"]}'],
+  ['no outline', '{"v":1,"at":1,"of":{"g":1}}'],
+  ['the outline of something else', '{"v":1,"at":1,"of":["b","t.add"]}'],
+  ['an outline without end', `{"v":1,"at":1,"of":${'{"c":['.repeat(50_000)}${']}'.repeat(50_000)}}`],
+])('a record with %s is one that is not there', async (_, text) => {
+  const { app, add, explain } = tasks()
+  const { id } = await add.delay(1, 1)
+  const backend = await app.resultBackend()
+  for (const key of [`tq.workflow.${id.slice(0, -5)}`, `tq.workflow.id.${id}`]) {
+    await backend.storeGroup({ id: key, results: [{ id: text }] }, { ttlMs: 60_000 })
+  }
+
+  expect(lines(await explain(id))).toEqual(['t.add queued'])
+})
+
+test('of what a task sent, and of what may have replaced that, no more than 500 are looked for', async () => {
+  const { app, explain } = tasks()
+  const backend = await app.resultBackend()
+  const results = Array.from({ length: 700 }, (_, n) => ({ id: `child${n}` }))
+  const ttl = { ttlMs: 60_000 }
+  await backend.store([{ id: 'parent', state: 'SUCCESS', children: results }], ttl)
+  let asked = 0
+  const { fetchGroup } = backend
+  backend.fetchGroup = (id) => {
+    if (id.startsWith('tq.workflow.id.child')) asked++
+    return fetchGroup.call(backend, id)
+  }
+
+  const { size } = await explain('parent')
+
+  expect(size).toBe(501)
+  expect(asked).toBe(500)
+})
+
 test('a canvas that nobody wrote down is told by its messages', async () => {
   const { app, add, sum, explain } = tasks()
   const result = await chain(add.s(1, 1), group(add.s(1), add.s(2)), sum.s()).delay()

@@ -73,7 +73,7 @@ test('quarantine shows what was set aside, sends it again and deletes it', async
     },
   ])
   expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining("called 'nobody'; nothing was restored") })
-  expect([restored.stdout, waiting.ready]).toEqual(['Sent 1 messages again.\n', 1])
-  expect(dropped.stdout).toBe('Deleted 1 messages.\n')
+  expect([restored.stdout, waiting.ready]).toEqual(['Sent 1 message again.\n', 1])
+  expect(dropped.stdout).toBe('Deleted 1 message.\n')
   expect(nothing).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('Nothing is in quarantine') })
 })

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { silentLogger, Tq } from '../../runtime/src/index.ts'
 import { groupMembers } from '../helpers/process-group.ts'
 import { temporaryFolder } from '../helpers/project.ts'
 import { waitFor } from '../helpers/wait.ts'
@@ -131,6 +132,54 @@ test('with --watch a change starts the worker anew when its task has ended', asy
   expect([fresh.stdout, stdout]).toEqual(['new code\n', 'it\n'])
   expect(watching.stderr).toMatch(/wait\[it\]: through it[^]*w1@test ready\./)
   expect(exit).toEqual({ code: 0, signal: null })
+})
+
+test('with --watch a mistake is told and leaves the old code at work, until it is mended', async () => {
+  const project = gated()
+  const { tq, spawn, db } = shop({}, project.folder)
+  // `tq call` would not find the task either.
+  const client = new Tq('client', { broker: `sqlite://${db}`, logger: silentLogger })
+  onTestFinished(() => client.close())
+  const file = (body: string): string =>
+    `import { app } from './app.ts'\nexport const age = app.task('age', () => ${body})\n`
+  project.write('more.ts', file(`'old'`))
+  const watching = spawn(['worker', '-n', 'w1@test', '--watch'])
+  await watching.waitForLine('w1@test ready.')
+
+  project.write('more.ts', file(`'new`))
+  await watching.waitForLine('more.ts changed, but the project cannot be loaded')
+  const told = watching.stderr
+  const old = await (await client.sendTask('age')).get({ timeout: 90 })
+  project.write('more.ts', file(`'new'`))
+  await watching.waitForLine('more.ts changed: the worker starts anew')
+  await waitFor(() => watching.stderr.split('w1@test ready.').length === 3, { what: 'the new code' })
+  const fresh = await tq(['call', 'age'])
+  watching.kill('SIGTERM')
+  const exit = await watching.exit
+
+  expect(told).toMatch(/more\.ts[^]*cannot be loaded/)
+  expect(old).toBe('old')
+  expect(fresh).toMatchObject({ stdout: 'new\n' })
+  expect(exit).toEqual({ code: 0, signal: null })
+})
+
+test('with -D and --watch it watches in the background', async () => {
+  const { tq } = shop()
+  const log = join(temporaryFolder(), 'w1.log')
+
+  const started = await tq(['worker', '-D', '--watch', '-n', 'w1@test', '-f', log])
+  const pid = Number(/pid (\d+)/.exec(started.stderr)?.[1])
+  onTestFinished(() => void (isAlive(pid) && process.kill(pid, 'SIGKILL')))
+  const { stdout } = await tq(['call', 'math.add', '2', '3'])
+  process.kill(pid, 'SIGTERM')
+  await waitFor(() => !isAlive(pid), { what: 'the end of the worker' })
+
+  expect(started).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('w1@test runs in the background') as string,
+  })
+  expect(stdout).toBe('5\n')
+  expect(textOf(log)).toMatch(/Watching [^]*w1@test ready\./)
 })
 
 test('SIGUSR1 writes to the log what runs, of the worker and of its child, and opens no inspector', async () => {

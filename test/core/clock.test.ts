@@ -57,6 +57,20 @@ test('an interval goes on until it is cancelled', () => {
   expect(fired).toHaveBeenCalledTimes(3)
 })
 
+test('an interval longer than the timers of Node is not cut short', () => {
+  const fired = vi.fn()
+  const interval = systemClock.interval(30 * dayMs, fired)
+
+  vi.advanceTimersByTime(30 * dayMs - 1)
+  const early = fired.mock.calls.length
+  vi.advanceTimersByTime(30 * dayMs + 1)
+  interval.cancel()
+  vi.advanceTimersByTime(60 * dayMs)
+
+  expect([early, fired.mock.calls.length]).toEqual([0, 2])
+  expect(vi.getTimerCount()).toBe(0)
+})
+
 test('a sleep that is aborted rejects with the reason and leaves no timer', async () => {
   const stop = new AbortController()
   const slept = systemClock.sleep(dayMs, stop.signal)

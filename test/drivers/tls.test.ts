@@ -32,6 +32,20 @@ describe('what brokerUseSsl says', () => {
   })
 })
 
+test('a key that is no text is not shown', () => {
+  const given = { key: Buffer.from('-----BEGIN PRIVATE KEY-----') }
+
+  expect(() => wish(given)).toThrow('expected brokerUseSsl.key to be a text, got bytes')
+})
+
+test('a file that cannot be read is named, unless it may be a key', () => {
+  const read = (keyFile: string) => () => tlsSocketOptions(withWish(undefined, { keyFile }), 'shop', 'Redis')
+
+  expect(read('/nowhere/key.pem')).toThrow(/the key for TLS to Redis .* got \/nowhere\/key\.pem$/)
+  expect(read('TUlJRXZR'.repeat(100))).toThrow(/got a text of 800 characters$/)
+  expect(read('secret\nlines')).toThrow(/got a text of 12 characters$/)
+})
+
 test('a mode in the URL that nobody knows is the strict one', () => {
   expect(tlsOfQuery(new URLSearchParams('ssl_cert_reqs=maybe')).certRequired).toBe(true)
 })

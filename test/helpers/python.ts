@@ -52,5 +52,7 @@ export async function startPythonWorker(options: PythonWorkerOptions): Promise<P
     mayLeaveChildren: true, // a worker that is killed leaves its pool behind: Celery's own affair
   })
   await program.waitForLine(`${nodename} ready.`, 30_000)
-  return Object.assign(program, { nodename, queue })
+  const { stop } = program
+  // Its warm shutdown takes two seconds, and nobody looks at it.
+  return Object.assign(program, { nodename, queue, stop: (graceMs = 0) => stop(graceMs) })
 }

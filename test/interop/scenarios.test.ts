@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLogger, Tq, type TqOptions } from '../../runtime/src/index.ts'
 import { type PythonClient, type PythonWorker, pythonClient, startPythonWorker } from '../helpers/python.ts'
+import { describeOutput } from '../helpers/running-process.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { describeOnBrokers, type InteropBroker } from './brokers.ts'
 import { mirrorTasks } from './mirror.ts'
@@ -42,14 +43,18 @@ test('every recorded scenario is acted out', () => {
 describeOnBrokers('the recorded scenarios', (start) => {
   let broker: InteropBroker
   let store: Redis
+  let python: PythonWorker
+  let client: PythonClient
   const apps: Tq[] = []
 
   beforeAll(async () => {
     broker = await start()
     store = new Redis(broker.backendUrl)
+    ;[python, client] = await Promise.all([startPythonWorker({ ...broker, concurrency: 4 }), pythonClient(broker)])
   })
 
   afterAll(async () => {
+    await Promise.all([python?.stop(), client?.close()])
     for (const app of apps) await app.close()
     store?.disconnect()
     await broker?.stop()
@@ -68,14 +73,17 @@ describeOnBrokers('the recorded scenarios', (start) => {
 
   function acted(sender: () => Sender, onTq: boolean): void {
     const all = scenarios.filter(({ tqSends = true }) => tqSends || onTq)
+    const isAlone = ({ alone }: Scenario): boolean => alone === true || (alone === 'on Python' && !onTq)
     const ids = new Map<Scenario, string>()
 
     beforeAll(async () => {
       await store.flushdb()
-      for (const scenario of all) if (!scenario.alone) ids.set(scenario, await sender().send(scenario))
+      for (const scenario of all) if (!isAlone(scenario)) ids.set(scenario, await sender().send(scenario))
     }, patienceMs)
 
-    test.each(all)('$name', { timeout: 2 * patienceMs }, async (scenario) => {
+    test.for(all)('$name', { timeout: 2 * patienceMs }, async (scenario, { onTestFailed }) => {
+      // What Python made of it stands nowhere else.
+      if (!onTq) onTestFailed(() => void process.stderr.write(describeOutput(python)))
       const { ends, endsOnTq, marks } = scenario
       const id = ids.get(scenario) ?? (await sender().send(scenario))
       const ending = (onTq ? endsOnTq : undefined) ?? ends
@@ -121,17 +129,13 @@ describeOnBrokers('the recorded scenarios', (start) => {
   }
 
   describe('sent by tq and run by Python', () => {
-    let python: PythonWorker
     let app: Tq
     let kolkata: Tq
 
-    beforeAll(async () => {
+    beforeAll(() => {
       app = tq()
       kolkata = tq({ timezone: 'Asia/Kolkata' })
-      python = await startPythonWorker({ ...broker, concurrency: 4 })
-    }, patienceMs)
-
-    afterAll(() => python?.stop())
+    })
 
     const signature = (callback: Callback): ReturnType<typeof Tq.prototype.signature> =>
       app.signature(callback.task, callback.args, { immutable: callback.immutable ?? false }).set({ queue: 'py' })
@@ -167,16 +171,11 @@ describeOnBrokers('the recorded scenarios', (start) => {
   })
 
   describe('sent by Python and run by tq', () => {
-    let client: PythonClient
-
     beforeAll(async () => {
       const server = tq({ jsonStyle: 'plain', acceptContent: ['json', 'yaml', 'msgpack'] })
       mirrorTasks(server, store)
-      client = await pythonClient(broker)
       await server.startWorker({ hostname: 'tq@scenarios', queues: ['tq'] })
     }, patienceMs)
-
-    afterAll(() => client?.close())
 
     acted(
       () => ({

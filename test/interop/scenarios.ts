@@ -14,7 +14,7 @@ export interface Scenario {
   /** False where tq refuses to send it. */
   readonly tqSends?: boolean | undefined
   /** Sent when the others have ended, not together with them. */
-  readonly alone?: boolean | undefined
+  readonly alone?: true | 'on Python' | undefined
   /** Where a tq worker says it in other words. */
   readonly endsOnTq?: Ending | undefined
   /** What the tasks left in Redis, sorted; `<id>` in the key stands for the id of the call. */
@@ -306,7 +306,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'fail_odd_args',
     task: 'py.fail_odd',
-    alone: true,
+    alone: 'on Python',
     // Python's pool cannot hand such an error over, and says so in its place as soon as it notices.
     ends: { error: expect.stringMatching(/^(?:OddError|MaybeEncodingError)$/) },
     endsOnTq: { error: 'OddError', args: ['only one'] },
@@ -316,7 +316,7 @@ export const scenarios: readonly Scenario[] = [
     task: 'py.sleep',
     args: [600],
     options: { timeLimit: 1 },
-    alone: true,
+    alone: 'on Python',
     ends: { error: 'TimeLimitExceeded' },
   },
 ]

@@ -2,9 +2,10 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../runtime/src/core/clock.ts'
-import { SettingError } from '../../runtime/src/core/errors.ts'
+import { ChannelError, SettingError } from '../../runtime/src/core/errors.ts'
 import { silentLogger, Tq } from '../../runtime/src/index.ts'
 import { memoryApp, VirtualClock } from '../../runtime/src/testing.ts'
+import { eventExchange } from '../../runtime/src/wire/event-dict.ts'
 import { bench } from '../helpers/app.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { temporaryFolder } from '../helpers/project.ts'
@@ -98,6 +99,48 @@ test('a client of the cluster gets what is known, then what changes, and the wor
   expect(later.workers).toMatchObject([{ hostname: 'w1@test', alive: true }])
   const outcome = { id: result.id, name: 'add', args: '(2, 3)', state: 'SUCCESS', result: '5', worker: 'w1@test' }
   expect(later.tasks).toMatchObject([outcome])
+})
+
+test('a worker that starts again is asked for its events again', async () => {
+  const { app, clock, pass, rest } = bench({ workerSendTaskEvents: false })
+  const add = app.task('add', (a: number, b: number) => a + b)
+  const client = listen(await live(app))
+  await client.next('ready')
+  client.say({ type: 'watch-cluster' })
+  await client.next('cluster')
+
+  for (let life = 0; life < 2; life++) {
+    const worker = await app.startWorker({ hostname: 'w1@test' })
+    await rest()
+    const result = await add.delay(2, life)
+    await pass(result.get())
+    await clock.advance(100)
+    await client.next('cluster', ({ tasks }) => tasks.some(({ id, state }) => id === result.id && state === 'SUCCESS'))
+    await pass(worker.stop())
+  }
+
+  expect(client.messages.some((one) => one.type === 'error')).toBe(false)
+})
+
+test('a feed whose past cannot be read listens no more', async () => {
+  const { app } = bench()
+  const client = listen(await live(app))
+  await client.next('ready')
+  const transport = await app.connections.transport()
+  let open = 0
+  const { listen: hear } = transport
+  transport.listen = async (...given) => {
+    const listening = await hear.apply(transport, given)
+    if (given[0] !== eventExchange) return listening
+    open++
+    return { close: () => listening.close().finally(() => open--) }
+  }
+  transport.history = () => Promise.reject(new ChannelError('no history'))
+
+  client.say({ type: 'watch-cluster' })
+
+  expect(await client.next('error')).toMatchObject({ code: 'unavailable' })
+  expect(open).toBe(0)
 })
 
 test('the last client of the cluster takes the listening along, the next one starts it anew', async () => {

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { afterEach, describe, expect, test, vi } from 'vitest'
-import { poolBench } from '../conformance/pool.ts'
+import { enableCompileCache, getCompileCacheDir } from 'node:module'
+import { dirname, join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type PoolBench, poolBench } from '../conformance/pool.ts'
 import { waitFor } from '../helpers/clock.ts'
 import { makeProject, temporaryFolder } from '../helpers/project.ts'
 
@@ -14,8 +15,19 @@ afterEach(() => {
 
 for (const name of ['threads', 'prefork'] as const) {
   describe(`children of the pool ${name}`, () => {
+    let shared: PoolBench
+
+    // For tests after which it has an idle child again: to start a pool takes its time.
+    beforeAll(async () => {
+      shared = await poolBench(name, { isShared: true })
+    })
+
+    afterAll(async () => {
+      await shared.stop()
+    })
+
     test('a task that ends its child is lost, and the child replaced', async () => {
-      const { run, pool } = await poolBench(name)
+      const { run, pool } = shared
 
       const lost = await run('t.exit').outcome
       const next = await run('t.add', 1, 2).outcome
@@ -32,7 +44,7 @@ for (const name of ['threads', 'prefork'] as const) {
     })
 
     test('a task that calls process.exit(0) is lost, too', async () => {
-      const { run } = await poolBench(name)
+      const { run } = shared
 
       expect(await run('t.exit', 0).outcome).toMatchObject({
         kind: 'workerLost',
@@ -58,7 +70,7 @@ for (const name of ['threads', 'prefork'] as const) {
     })
 
     test('a rejection after the end of its task harms nobody', async () => {
-      const { run, pool } = await poolBench(name)
+      const { run, pool } = shared
       const file = join(temporaryFolder(), 'go')
       const { pids } = pool
 
@@ -105,8 +117,25 @@ for (const name of ['threads', 'prefork'] as const) {
       expect(await run('t.where').outcome).toEqual({ kind: 'success', value: 'here' })
     })
 
+    test('a child takes compiled code from where its worker has it', async () => {
+      enableCompileCache()
+      vi.stubEnv('NODE_COMPILE_CACHE', undefined)
+      const project = makeProject({
+        'app.ts': `
+          import { Tq } from 'tq-runtime'
+          export const app = new Tq('pools', { broker: 'memory://' })
+          app.task('t.cache', () => process.env.NODE_COMPILE_CACHE)
+        `,
+      })
+      const { run } = await poolBench(name, { file: project.path('app.ts') })
+
+      const outcome = await run('t.cache').outcome
+
+      expect(outcome).toEqual({ kind: 'success', value: dirname(getCompileCacheDir() ?? '') })
+    })
+
     test('a task that never yields is ended at its hard limit', async () => {
-      const { started, run } = await poolBench(name)
+      const { started, run } = shared
       const blocked = await started('t.block')
 
       blocked.run.expire(1)
@@ -116,7 +145,7 @@ for (const name of ['threads', 'prefork'] as const) {
     })
 
     test('a value that no message can hold fails the task, and says where', async () => {
-      const { run } = await poolBench(name)
+      const { run } = shared
 
       expect(await run('t.unsendable').outcome).toMatchObject({
         kind: 'failure',
@@ -125,7 +154,7 @@ for (const name of ['threads', 'prefork'] as const) {
     })
 
     test('a rejection that nobody handles fails the task that it belongs to', async () => {
-      const { run } = await poolBench(name)
+      const { run } = shared
 
       expect(await run('t.stray').outcome).toMatchObject({
         kind: 'failure',
@@ -134,7 +163,7 @@ for (const name of ['threads', 'prefork'] as const) {
     })
 
     test('a child runs one task at a time, those behind it wait in their order', async () => {
-      const { started, run, pool } = await poolBench(name)
+      const { started, run, pool } = shared
       const held = await started('t.hold')
       const order: string[] = []
       const behind = ['a', 'b'].map((word, at) => run('t.add', at, 0).outcome.then(() => order.push(word)))
@@ -149,7 +178,7 @@ for (const name of ['threads', 'prefork'] as const) {
     })
 
     test('a run that waits for a child ends at once when it is terminated', async () => {
-      const { started, run } = await poolBench(name)
+      const { started, run } = shared
       const held = await started('t.hold')
       const waiting = run('t.add', 1, 1)
 

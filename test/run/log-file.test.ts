@@ -4,6 +4,10 @@ import { expect, test } from 'vitest'
 import { fileNameFor, isPerChild, LogFile } from '../../runtime/src/run/log-file.ts'
 import { temporaryFolder } from '../helpers/project.ts'
 
+const unexpected = (text: string): void => {
+  throw new Error(`not written to the file: ${text}`)
+}
+
 test('the placeholders of a file’s name are Celery’s', () => {
   const name = (pattern: string, index = 0): string => fileNameFor(pattern, { hostname: 'mail@box.example.org', index })
 
@@ -26,7 +30,7 @@ test('lines are appended, and the file’s folder is made', () => {
   const path = join(temporaryFolder(), 'deep', 'w1.log')
 
   for (const text of ['one\n', 'two\n']) {
-    const file = new LogFile(path)
+    const file = new LogFile(path, unexpected)
     file.write(text)
     file.close()
   }
@@ -36,7 +40,7 @@ test('lines are appended, and the file’s folder is made', () => {
 
 test('after a rotation the next line goes to a new file, whether the old one was renamed, removed or replaced', () => {
   const path = join(temporaryFolder(), 'w1.log')
-  const file = new LogFile(path)
+  const file = new LogFile(path, unexpected)
   file.write('one\n')
   renameSync(path, `${path}.1`)
   file.write('two\n')
@@ -55,6 +59,6 @@ test('after a rotation the next line goes to a new file, whether the old one was
 test('a log file that cannot be opened is an error that names it', () => {
   const folder = temporaryFolder()
 
-  expect(() => new LogFile(folder)).toThrow(new RegExp(`Could not open the log file ${folder}`))
+  expect(() => new LogFile(folder, unexpected)).toThrow(new RegExp(`Could not open the log file ${folder}`))
   expect(existsSync(join(folder, 'w1.log'))).toBe(false)
 })

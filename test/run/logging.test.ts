@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { workerLogFormat, workerTaskLogFormat } from '../../runtime/src/core/log-format.ts'
 import type { Logger, LogSetup } from '../../runtime/src/core/logger.ts'
 import { VirtualClock } from '../../runtime/src/core/virtual-clock.ts'
@@ -114,4 +114,51 @@ test('a character that is written in two pieces is one, and a line without an en
 
   expect(lines[0]).toBe('ü')
   expect(lines.slice(1).map((line) => line.length)).toEqual([66_000, 4000])
+})
+
+test('where the log file cannot be written any more the entry stands on stderr, once and as it is', async () => {
+  const said: string[] = []
+  const stderr = vi.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0)
+  onTestFinished(() => stderr.mockRestore())
+  const { app } = plainApp()
+  const folder = join(folderOf(), 'logs')
+  mkdirSync(folder)
+  const end = await setUpLogging(app, setup(join(folder, 'w1.log'), { redirectLevel: 'warn' }))
+  onTestFinished(end)
+
+  rmSync(folder, { recursive: true })
+  writeFileSync(folder, 'no folder any more')
+  app.logger.info('mine')
+  process.stdout.write('a task’s\n')
+
+  expect(said).toEqual([
+    '[2026-01-02 03:04:05.000: INFO/MainProcess] mine\n',
+    '[2026-01-02 03:04:05.000: WARNING/MainProcess] a task’s\n',
+  ])
+})
+
+test('text in another encoding is read, and a line’s end may come in two pieces', () => {
+  const lines: string[] = []
+  const end = redirectOutput((line) => lines.push(line))
+  onTestFinished(end)
+
+  process.stdout.write(Buffer.from('hidden\n').toString('base64'), 'base64')
+  process.stdout.write('in two\r')
+  process.stdout.write('\nbar')
+  end()
+
+  expect(lines).toEqual(['hidden', 'in two', 'bar'])
+})
+
+test('what is written while a line is logged passes through', () => {
+  const said: string[] = []
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => said.push(String(text)) > 0)
+  onTestFinished(() => stdout.mockRestore())
+  const end = redirectOutput((line) => void process.stdout.write(`log: ${line}\n`))
+  onTestFinished(end)
+
+  process.stdout.write('one\ntwo\n')
+  end()
+
+  expect(said).toEqual(['log: one\n', 'log: two\n'])
 })

@@ -105,6 +105,24 @@ function unique(options: object = {}, run: (...args: never[]) => unknown = () =>
 }
 
 describe('the key', () => {
+  test('is kept for the worker that has the message now', async () => {
+    const { app, task, worker, rest, runs } = unique({ acksLate: true, ignoreResult: true })
+    const transport = await app.connections.transport()
+    const { subscribe } = transport
+    transport.subscribe = (queues, options, onDeliveries) =>
+      subscribe.call(transport, queues, options, (some) => {
+        onDeliveries(some.map((one) => Object.assign(one, { ack: () => Promise.resolve('lost' as const) })))
+      })
+    await worker()
+    const first = await task.delay()
+    await rest()
+
+    const second = await task.delay()
+
+    expect(runs()).toBe(1)
+    expect(second.id).toBe(first.id)
+  })
+
   test('is a function of the arguments, keywords in their places', async () => {
     const app = memoryApp()
     onTestFinished(() => app.close())

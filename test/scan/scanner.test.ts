@@ -373,10 +373,20 @@ describe('the cache', () => {
     expect({ ...second.snapshot(), files: 0 }).toEqual({ ...first.snapshot(), files: 0 })
   })
 
-  test.each(['', '{', '{"key":1}', 'null', '[]'])('that is broken is as none: %j', async (text) => {
+  test.each([
+    '',
+    '{',
+    '{"key":1}',
+    'null',
+    '[]',
+    '{"key":KEY,"files":null,"summaries":{},"aliases":[]}',
+    '{"key":KEY,"files":{},"summaries":null,"aliases":[]}',
+  ])('that is broken is as none: %s', async (text) => {
     const folder = folderOf(files)
     const cacheFile = join(folder.path, 'cache.json')
-    writeFileSync(cacheFile, text)
+    ;(await folder.scan({ cacheFile })).saveCache()
+    const { key } = JSON.parse(readFileSync(cacheFile, 'utf8')) as { readonly key: string } // as it was written
+    writeFileSync(cacheFile, text.replace('KEY', JSON.stringify(key)))
 
     const scanner = await folder.scan({ cacheFile })
 

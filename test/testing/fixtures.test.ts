@@ -95,6 +95,18 @@ describe('fixturesOf an app of the project', () => {
     expect(await sentMessages(tqApp)).toHaveLength(1)
   })
 
+  describe('with another configuration', () => {
+    test.override({ tqConfig: { taskDefaultQueue: 'mine', taskAlwaysEager: true } })
+
+    test('the app has its settings', async ({ tqApp }) => {
+      expect([tqApp.settings.taskDefaultQueue, tqApp.eager]).toEqual(['mine', true])
+    })
+  })
+
+  test('the settings of another test are gone', async ({ tqApp }) => {
+    expect([tqApp.settings.taskDefaultQueue, tqApp.eager]).toEqual(['celery', false])
+  })
+
   base('a broker in the environment is refused: it would win', async () => {
     vi.stubEnv('TQ_BROKER_URL', 'redis://127.0.0.1:1')
     const { tqApp } = fixturesOf(app)

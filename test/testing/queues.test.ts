@@ -62,6 +62,22 @@ test('drain runs what waits, and what that sends, and then nobody works any more
   expect(await sentMessages(one)).toHaveLength(1)
 })
 
+test('drain empties every queue that something was sent to', async () => {
+  const one = app()
+  const ran: string[] = []
+  const far = one.task('t.far', () => void ran.push('far'))
+  const near = one.task('t.near', async () => {
+    ran.push('near')
+    await far.applyAsync([], { queue: 'third' })
+  })
+  await near.applyAsync([], { queue: 'other' })
+
+  await drain(one)
+
+  expect(ran).toEqual(['near', 'far'])
+  expect(await sentMessages(one)).toEqual([])
+})
+
 test('on a virtual clock drain lets the time of ETAs and retries pass', async () => {
   const clock = new VirtualClock()
   const one = app({ clock })

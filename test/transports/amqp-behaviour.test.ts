@@ -7,7 +7,7 @@ import { AmqpConnection } from '../../runtime/src/drivers/amqp-connection.ts'
 import { AmqpTransport, type AmqpTransportDeps } from '../../runtime/src/transports/amqp.ts'
 import { directQueue, type Queue } from '../../runtime/src/transports/topology.ts'
 import type { ConnectionState, Delivery } from '../../runtime/src/transports/transport.ts'
-import { delayEntry, delayKey, delayQueues } from '../../runtime/src/wire/amqp-layout.ts'
+import { delayEntry, delayKey, delayQueues, quarantineQueue } from '../../runtime/src/wire/amqp-layout.ts'
 import { decodeTask } from '../../runtime/src/wire/task-protocol.ts'
 import { waitFor } from '../helpers/clock.ts'
 import { numbered, rawMessage, textOf, texts, toQueue } from '../helpers/messages.ts'
@@ -133,6 +133,65 @@ describe.skipIf(!requireService('rabbitmq'))('the RabbitMQ transport', () => {
       await transport.close()
       await expect(foreign.checkQueue('bcast.1')).rejects.toThrow(/NOT_FOUND/)
     })
+  })
+
+  test('a transport that is closed while it subscribes leaves no consumer behind, wherever it was in it', async () => {
+    const over = connection()
+    await over.consuming.connect()
+
+    for (let turns = 0; turns < 40; turns++) {
+      const transport = await connected([directQueue('q')], { over })
+      const subscribing = transport.subscribe(['q'], { prefetch: 0 }, () => {}).catch((error: unknown) => error)
+      for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+      await transport.close()
+      if (turns === 0) expect(await subscribing).toBeInstanceOf(ConnectionError)
+      await subscribing
+    }
+
+    expect(server.evaluate(`length(rabbit_amqqueue:consumers_all(<<"${vhost.name}">>))`).trim()).toBe('0')
+  })
+
+  test('a look into the quarantine shows all of it, also what is still on its way', async () => {
+    const many = 450 // a queue hands over 200 at a time
+    const transport = await connected()
+    await transport.publish(numbered(many).map((text) => toQueue('q', text)))
+    const arrived = await consumed(transport)
+    await first(arrived, many - 1)
+    await Promise.all(arrived.map((delivery) => transport.quarantine.put(delivery, 'broken')))
+
+    const looks: number[] = []
+    for (let look = 0; look < 12; look++) looks.push((await transport.quarantine.list(many)).length)
+
+    expect(new Set(looks)).toEqual(new Set([many]))
+  })
+
+  test('a quarantine that was deleted is made again instead of losing what comes into it', async () => {
+    const transport = await connected()
+    await transport.publish([toQueue('q', 'one'), toQueue('q', 'two')])
+    const arrived = await consumed(transport)
+    await transport.quarantine.put(await first(arrived), 'broken')
+    await foreign.deleteQueue(quarantineQueue.name)
+
+    await transport.quarantine.put(await first(arrived, 1), 'broken, too')
+
+    expect(await transport.quarantine.list(9)).toMatchObject([{ reason: 'broken, too' }])
+  })
+
+  test('who looks into the quarantine while others take from it sees all that is left', async () => {
+    const transport = await connected()
+    await transport.publish(numbered(6).map((text) => toQueue('q', text)))
+    const arrived = await consumed(transport)
+    await first(arrived, 5)
+    for (const delivery of arrived.slice(0, 6)) await transport.quarantine.put(delivery, 'broken')
+    const others = await connected()
+
+    for (const [taken, { id }] of (await transport.quarantine.list(9)).entries()) {
+      const looks = numbered(6).map(() => others.quarantine.list(9))
+      await transport.quarantine.restore(id)
+
+      for (const seen of await Promise.all(looks))
+        expect(6 - seen.length).toSatisfy((n) => n === taken || n === taken + 1)
+    }
   })
 
   describe('publishing', () => {

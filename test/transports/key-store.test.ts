@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { silentLogger, Tq, type TqOptions } from '../../runtime/src/index.ts'
 import { createMemoryServer, VirtualClock } from '../../runtime/src/testing.ts'
+import { MemoryBroker } from '../../runtime/src/transports/memory-broker.ts'
+import { MemoryKeys } from '../../runtime/src/transports/memory-keys.ts'
 import type { KeyStore } from '../../runtime/src/transports/key-store.ts'
 import { temporaryFolder } from '../helpers/project.ts'
 import { type RedisServer, requireService, startRedis } from '../helpers/services.ts'
@@ -133,6 +135,18 @@ test('RabbitMQ alone has no keys, and the error says what to do', async () => {
     code: 'TQ_CHANNEL',
     message: expect.stringMatching(/^(?!.*secret)Unique tasks and rate limits .* Use Redis, SQLite or memory/s),
   })
+})
+
+test('keys in memory whose time is over are dropped, also where nobody claims any', async () => {
+  const clock = new VirtualClock()
+  const broker = new MemoryBroker()
+  const keys = new MemoryKeys(broker, clock)
+  for (let at = 0; at < 10; at++) await keys.takeTurn(`pace of ${at}`, 1000)
+  await clock.advance(longMs)
+
+  await keys.takeTurn('pace', longMs)
+
+  expect([...broker.keys.keys()]).toEqual(['pace'])
 })
 
 test('keys in memory follow the clock of the app', async () => {

@@ -65,6 +65,16 @@ describe('a worker with processes', () => {
     expect(kept).toMatchObject({ reason: expect.stringContaining('ended the process that ran it (3 times)') as string })
   })
 
+  test('the hard limit of a call ends a task that has none', async () => {
+    const file = freshFile()
+    const result = await app.sendTask('t.block', [file], {}, { timeLimit: 1 })
+
+    await expect(result.get({ timeout: 90 })).rejects.toMatchObject({
+      type: 'TimeLimitExceeded',
+      message: expect.stringContaining('TimeLimitExceeded(1') as string,
+    })
+  })
+
   test('a loop without end is ended at the hard limit', async () => {
     const result = await send('t.hang')
 
@@ -108,6 +118,29 @@ describe('a worker with processes', () => {
     expect(isAlive(pid)).toBe(false)
     expect(await (await send('t.add', 1, 2)).get({ timeout: 90 })).toBe(3)
   })
+})
+
+test('the setting taskTimeLimit ends what has no limit of its own; those of the task and of the call win over it', async () => {
+  const folder = temporaryFolder()
+  const app = makeApp({
+    broker: `sqlite://${join(folder, 'tq.db')}`,
+    backend: undefined,
+    logger: silentLogger,
+    taskTimeLimit: 2,
+  })
+  onTestFinished(() => app.close())
+  const worker = await app.startWorker({ pool: 'prefork', concurrency: 3, hostname: 'limits@test' })
+  onTestFinished(() => worker.stop(0))
+  const endOf = async (name: string, args: readonly unknown[], options = {}): Promise<unknown> =>
+    (await app.sendTask(name, args, {}, options)).get({ timeout: 90 }).catch((error: unknown) => String(error))
+
+  const ends = await Promise.all([
+    endOf('t.block', [join(folder, 'set')]),
+    endOf('t.hang', []),
+    endOf('t.block', [join(folder, 'called')], { timeLimit: 1 }),
+  ])
+
+  expect(ends).toEqual([2, 0.3, 1].map((limit) => expect.stringContaining(`TimeLimitExceeded(${limit}`) as string))
 })
 
 describe('a worker process with processes of its own', () => {

@@ -113,6 +113,20 @@ test('a worker that starts tells its revoked ids and hears those of others', asy
   expect(revoked).toEqual({ 'w1@test': ['mine', 'theirs'] })
 })
 
+test('how many revoked ids are kept, and for how long, are settings', async () => {
+  const { app, worker, pass, rest, clock } = bench({ workerRevokesMax: 2, workerRevokeExpires: 60 })
+  await worker()
+  const revoked = (): Promise<unknown> => pass(app.control.inspect('revoked'))
+  await app.control.revoke(['a', 'b', 'c'])
+  await rest()
+
+  const newest = await revoked()
+  await clock.advance(61_000)
+  const late = await revoked()
+
+  expect([newest, late]).toEqual([{ 'w1@test': ['b', 'c'] }, { 'w1@test': [] }])
+})
+
 test('revoked ids travel with the floats that Python wants', () => {
   const text = JSON.stringify(revokedToDict(['a'], 3600))
 

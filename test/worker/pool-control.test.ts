@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { Mailbox } from '../../runtime/src/control/mailbox.ts'
 import { bench } from '../helpers/app.ts'
 
 test('a pool that grows runs more at once, one that shrinks fewer', async () => {
@@ -60,4 +61,30 @@ test('a rate that cannot be read is refused', async () => {
   expect(await pass(app.control.rateLimit('t.any', 'fast'))).toEqual({
     'w1@test': { error: expect.stringMatching(/^Invalid rate limit string: .*'?fast'?/) },
   })
+})
+
+test('pool_restart says why a pool in the worker’s own process cannot load code anew', async () => {
+  const { app, worker, pass, clock } = bench()
+  await worker()
+  const { lamport, logger } = app
+  const mailbox = new Mailbox({ transport: () => app.connections.transport(), clock, lamport, logger })
+  onTestFinished(() => mailbox.close())
+
+  const answers = await pass(mailbox.call('poolRestart'))
+
+  expect(answers).toMatchObject([
+    { hostname: 'w1@test', value: { error: expect.stringContaining("in the worker's own process") as string } },
+  ])
+})
+
+test('without workerEnableRemoteControl a worker answers nothing and runs its tasks', async () => {
+  const { app, worker, pass, ready } = bench({ workerEnableRemoteControl: false })
+  const add = app.task('t.add', (x: number) => x + 1)
+  await worker()
+
+  const replies = await pass(app.control.ping())
+  const meta = await ready(await add.delay(1))
+
+  expect(replies).toEqual({})
+  expect(meta.result).toBe(2)
 })

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { silentLogger } from '../../runtime/src/core/logger.ts'
 import { VirtualClock } from '../../runtime/src/core/virtual-clock.ts'
@@ -96,6 +96,37 @@ test('a clock that was set back an hour makes an id no older and no immortal', a
   expect([before, revoked.ids()]).toEqual([['a'], []])
 })
 
+test('two workers that share a file lose nothing that one of them heard', async () => {
+  const file = join(temporaryFolder(), 'shared.db')
+  const clock = new VirtualClock()
+  const [one, two] = [life(file, clock), life(file, clock)]
+  one.revoked.add(['a'])
+  one.revoked.addStamps({ order: [17] })
+  await clock.advance(1000)
+  two.revoked.add(['b'])
+  await clock.advance(1000)
+  two.state.close()
+  one.state.close()
+
+  const after = life(file, clock)
+
+  expect(after.revoked.ids()).toEqual(['a', 'b'])
+  expect(after.revoked.hasStamp({ order: 17 })).toBe(true)
+  expect(readdirSync(dirname(file))).toEqual([basename(file)])
+})
+
+test('what a worker hears of another that is not new does not make it young again', async () => {
+  const clock = new VirtualClock()
+  const revoked = new RevokedTasks(clock, limits)
+  revoked.add(['known'])
+  await clock.advance(2 * hourMs)
+
+  revoked.learn(['known', 'new'])
+  await clock.advance(2 * hourMs)
+
+  expect(revoked.ids()).toEqual(['new'])
+})
+
 test('a damaged file is set aside and said, and the worker starts with nothing revoked', () => {
   const file = join(temporaryFolder(), 'w1.db')
   writeFileSync(file, '\u0080\u0004pickle')
@@ -115,4 +146,13 @@ test('a state file that cannot be written is an error at the start', () => {
 
   expect(() => life(file)).toThrow(/Could not .* the worker's state \(--statedb\)/)
   expect(existsSync(file)).toBe(false)
+})
+
+test('a damaged file that cannot be set aside is an error at the start that names it', () => {
+  const file = join(temporaryFolder(), 'w1.db')
+  writeFileSync(file, 'pickle')
+  mkdirSync(join(`${file}.damaged`, 'taken'), { recursive: true })
+
+  expect(() => life(file)).toThrow(/Could not .* the worker's state \(--statedb\) in .*w1\.db/)
+  expect(readFileSync(file, 'utf8')).toBe('pickle')
 })

@@ -1,8 +1,12 @@
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { Tq } from '../../runtime/src/index.ts'
 import { silentLogger } from '../../runtime/src/core/logger.ts'
+import { temporaryFolder } from '../helpers/project.ts'
 import { requireService, startRedis } from '../helpers/services.ts'
 import { waitFor } from '../helpers/wait.ts'
+
+// A server is started anew.
+vi.setConfig({ testTimeout: 120_000 })
 
 beforeAll(() => requireService('redis'))
 
@@ -28,22 +32,22 @@ test('a worker that starts hears which tasks were revoked before', async () => {
 })
 
 test('what runs and is acknowledged late ends when the broker is lost, and runs again, where that is wanted', async () => {
-  const redis = await startRedis()
+  const redis = await startRedis('--appendonly', 'yes', '--dir', temporaryFolder())
   onTestFinished(() => redis.stop())
   const app = new Tq('several', {
     broker: redis.url,
     logger: silentLogger,
     taskAcksLate: true,
-    taskPublishRetry: false,
     workerCancelLongRunningTasksOnConnectionLoss: true,
   })
   onTestFinished(() => app.close())
   const ends: unknown[] = []
-  let begun = 0
+  const runs: boolean[] = []
   const long = app.task('t.long', { bind: true }, async (self) => {
-    begun++
+    runs.push(self.request.deliveryInfo.redelivered)
+    if (runs.length > 1) return 'ran again'
     try {
-      await self.sleep(600_000)
+      return await self.sleep(600_000)
     } catch (error) {
       ends.push(error)
       throw error
@@ -51,11 +55,14 @@ test('what runs and is acknowledged late ends when the broker is lost, and runs 
   })
   const worker = await app.startWorker({ hostname: 'w1@test' })
   onTestFinished(() => worker.stop(0))
-  await long.delay()
-  await waitFor(() => begun === 1, { what: 'the run' })
+  const result = await long.delay()
+  await waitFor(() => runs.length === 1, { what: 'the run' })
 
-  await redis.stop()
+  await redis.kill()
   await waitFor(() => ends.length === 1, { what: 'the end of the run' })
+  await redis.restart()
 
+  expect(await result.get({ timeout: 100 })).toBe('ran again')
   expect(ends[0]).toMatchObject({ code: 'TQ_TERMINATED' })
+  expect(runs).toEqual([false, true])
 })

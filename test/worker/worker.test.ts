@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { ConnectionError } from '../../runtime/src/core/errors.ts'
 import { Worker } from '../../runtime/src/worker/worker.ts'
 import { bench } from '../helpers/app.ts'
 
@@ -231,6 +232,75 @@ test('its name, queues and concurrency have defaults, and no queue is an error',
 
   expect([worker.hostname, worker.queues, worker.concurrency]).toEqual([`celery@${hostname()}`, ['celery'], 7])
   expect(() => new Worker(app, { queues: [] })).toThrowError(expect.objectContaining({ code: 'TQ_SETTING' }))
+})
+
+test('a run that ends because its message went back is told nowhere: another worker runs it', async () => {
+  const { app, worker, rest, hear, eventsOf, logged } = bench({ taskAcksLate: true })
+  await hear()
+  const revoked: string[] = []
+  app.on('taskRevoked', ({ taskId }) => revoked.push(taskId))
+  const sleep = app.task('t.sleep', { bind: true }, (self) => self.sleep(600_000))
+  const running = await worker()
+  const result = await sleep.delay()
+  await rest()
+
+  await running.stop(0)
+  await rest()
+
+  expect(eventsOf(result.id).map(({ type }) => type)).not.toContain('task-revoked')
+  expect([revoked, logged.filter((line) => line.includes('was not run'))]).toEqual([[], []])
+  expect(await result.state()).toBe('PENDING')
+})
+
+test('queues that are excluded are not consumed', () => {
+  const { app } = bench({ taskQueues: ['celery', 'mail', 'bulk'] })
+
+  const worker = new Worker(app, { excludeQueues: ['mail'] })
+
+  expect(worker.queues).toEqual(['celery', 'bulk'])
+  expect(() => new Worker(app, { queues: ['mail'], excludeQueues: ['mail'] })).toThrow('at least one queue, got none')
+})
+
+test('a concurrency of 0 is the default, as in Celery', () => {
+  const { app } = bench({ workerConcurrency: 0 })
+
+  const sizes = [new Worker(app), new Worker(app, { concurrency: 0 })].map(({ concurrency }) => concurrency)
+
+  expect(sizes).toEqual([100, 100])
+})
+
+test('a worker that is told to stop while it gets ready starts no pool', async () => {
+  const { app } = bench()
+  app.file = '/no/such/app.ts'
+  const one = new Worker(app, { hostname: 'w1@test', pool: 'threads', concurrency: 1 })
+  app.on('celerydAfterSetup', () => void one.stop())
+  const children: string[] = []
+  app.on('workerBeforeCreateProcess', ({ pool }) => children.push(pool))
+
+  await expect(one.start()).rejects.toMatchObject({ name: 'AbortError' })
+
+  expect([children, one.state, one.wasTold]).toEqual([[], 'stopped', true])
+})
+
+test('a part of the worker that cannot be closed keeps no other open', async () => {
+  const { app, worker, pass, logged } = bench()
+  const transport = await app.connections.consuming()
+  const listen = transport.listen.bind(transport)
+  const refuse = vi.spyOn(transport, 'listen').mockImplementation(async (...args) => ({
+    ...(await listen(...args)),
+    close: () => Promise.reject(new ConnectionError('the broker is gone')),
+  }))
+  onTestFinished(() => refuse.mockRestore())
+  const ended: string[] = []
+  app.on('workerProcessShutdown', () => ended.push('process'))
+  app.on('workerShutdown', () => ended.push('worker'))
+  const running = await worker()
+
+  await pass(running.stop())
+  await running.finished
+
+  expect([running.state, ended]).toEqual(['stopped', ['process', 'worker']])
+  expect(logged).toContainEqual(expect.stringMatching(/^WARN .*the broker is gone/))
 })
 
 test('two workers share the tasks, and each result comes once', async () => {

@@ -20,8 +20,9 @@ import { AppSettings, assertChangeable, type SettingDescription } from './app-se
 import { callerSite } from './call-site.ts'
 import { Codecs, type SecurityOptions, securitySettings } from './codecs.ts'
 import { type ConfigOptions, settingsFromEnvironment, settingsFromFile, settingsFromObject } from './config-source.ts'
-import { Connections, type MemoryServer } from './connect.ts'
+import { Connections } from './connect.ts'
 import type { CustomDrivers } from './custom-driver.ts'
+import type { MemoryServer } from './open-driver.ts'
 import type { Router } from './router.ts'
 import type { Signals } from './signals.ts'
 import type { TaskClass } from './task-class.ts'
@@ -194,6 +195,19 @@ export class AppCore {
   /** Changes settings. Throws SettingError once the app has connected: half of it would know only the old ones. */
   configure(settings: AppSettingsInput): this {
     return this.#configure(settings, 'configure()')
+  }
+
+  /** @internal As `configure`, until what it returns is called; that throws as `configure` does. */
+  configureForNow(settings: AppSettingsInput): () => void {
+    const { eager } = this
+    const restore = this.#settings.keep()
+    this.configure(settings)
+    return () => {
+      assertChangeable(this.main, this.connections.used)
+      restore()
+      this.#codecs.reset()
+      this.eager = eager
+    }
   }
 
   /**

@@ -71,6 +71,12 @@ export class AppSettings {
     this.#use([...defaults, { origin: defaultsOrigin, input }, ...others])
   }
 
+  /** Has everything be as it is now once what it returns is called. */
+  keep(): () => void {
+    const layers = this.#layers
+    return () => this.#use(layers)
+  }
+
   #use(layers: readonly Layer[]): void {
     const settings = resolveSettings(...layers.map((layer) => layer.input))
     this.#router = new Router(settings)

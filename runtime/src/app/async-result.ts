@@ -16,7 +16,7 @@ export const asyncResultBrand: unique symbol = Symbol.for('tq.AsyncResult')
 export interface ResultSource {
   readonly clock: Clock
   backend(): Promise<ResultBackend>
-  revoke(id: string, options: RevokeOptions): Promise<void>
+  revoke(id: string | readonly string[], options: RevokeOptions): Promise<void>
   revokeByStampedHeaders(headers: Stamps, options: RevokeOptions): Promise<void>
   /** Seconds; how long saved groups are kept. */
   readonly resultExpires: number
@@ -26,11 +26,15 @@ export interface ResultSource {
   explainWaiting?(id: string): void
 }
 
+/** How a revoked task that runs already is dealt with. */
 export interface RevokeOptions {
+  /** Also ends it. Default false: it goes on. */
   readonly terminate?: boolean | undefined
+  /** By which a process of a pool is ended. Default SIGTERM. */
   readonly signal?: NodeJS.Signals | undefined
 }
 
+/** How to wait for a result. */
 export interface GetOptions {
   /** Seconds; default for ever. */
   readonly timeout?: number | undefined
@@ -44,6 +48,7 @@ export interface GetOptions {
   readonly disableSyncSubtasks?: boolean | undefined
 }
 
+/** How a call went that ran here. */
 export interface EagerRunFacts {
   /** Runs it took, retries included; 0 where nobody waited. */
   readonly attempts: number

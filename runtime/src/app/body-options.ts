@@ -1,5 +1,5 @@
 import { type SignatureData, withOptions } from '../core/signature.ts'
-import type { CallOptions } from './send.ts'
+import type { CallOptions } from './call-options.ts'
 
 /** What is said of a chord is said of its body, too; when it may start is for its header. Source: celery/canvas.py, _chord.run. */
 export function withBodyOptions(signature: SignatureData, options: CallOptions): SignatureData {

@@ -5,6 +5,7 @@ import { LoadError, SettingError } from '../core/errors.ts'
 import { celerySettingName } from '../core/resolve-settings.ts'
 import { type SettingName, type SettingsInput, settingTable } from '../core/settings.ts'
 
+/** Which keys of a configuration are meant. */
 export interface ConfigOptions {
   /**
    * Takes only the keys that begin with it and an underscore, without it: `CELERY` takes `CELERY_TASK_ACKS_LATE`. Every other

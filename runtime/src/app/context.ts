@@ -67,6 +67,7 @@ export function currentTask(): BoundTask {
 /** A call or canvas that owes nothing. */
 type Replacement = Pick<Signature<[], unknown, unknown>, 'data' | '__need'>
 
+/** When and how a task runs again. */
 export interface RetryOptions {
   /** Seconds; default the task's `defaultRetryDelay` (180). */
   readonly countdown?: number | undefined
@@ -155,10 +156,13 @@ export class BoundTask {
     throw new Ignore('The task was replaced.')
   }
 
-  /** Adds a part to the chord whose header this task is in. Throws TypeError where it is in none. */
+  /**
+   * Adds a part to the chord whose header this task is in. Throws TypeError where it is in none. A run that is repeated since its worker
+   * died adds nothing anew that it has added before; a retry does.
+   */
   addToChord<R>(signature: Replacement & { readonly __gives?: R }): Promise<AsyncResult<R>> {
-    const { app, message } = this.#context
-    return app.sendPart(message, signature.data)
+    const context = this.#context
+    return context.app.sendPart(context, signature.data)
   }
 
   /** Stores a state of your own, e.g. `PROGRESS`, with a meta that `result.info()` reads. Resolves when it is stored. */

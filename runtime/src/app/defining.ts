@@ -4,7 +4,7 @@ import { type DefinitionArguments, readDefinition } from './definition.ts'
 import { type AnyTask, makeTask, type TaskFunction, type TaskOptions } from './task.ts'
 import type { RunnableClass, RunnableTask } from './task-class.ts'
 import type { DefinedOptions } from './task-options.ts'
-import { autoName } from './task-name.ts'
+import { autoName } from '../core/task-name.ts'
 import type { TqApp } from './tq.ts'
 
 /** Makes and registers the task of an `app.task(...)`; `appFile` is the file that made the app. */

@@ -165,7 +165,11 @@ export class ResultSet<V extends unknown[]> {
 
   /** Tells the workers not to run them; with `terminate` also to end those that run. */
   async revoke(options: RevokeOptions = {}): Promise<void> {
-    await Promise.all(this.#results.map((result) => result.revoke(options)))
+    if (this.#results.length === 0) return
+    await this.#source.revoke(
+      this.#results.map(({ id }) => id),
+      options,
+    )
   }
 }
 

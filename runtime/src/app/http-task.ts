@@ -1,13 +1,15 @@
 import { systemClock } from '../core/clock.ts'
 import { HttpTaskError, InvalidResponseError, RemoteExecuteError, UnknownStatusError } from '../core/errors.ts'
+import { orAborted } from '../core/or-aborted.ts'
 import { version } from '../core/version.ts'
 import { currentContext } from './context.ts'
 import { Allowed, type Resolve } from './http-address.ts'
-import { exchange, type HttpAnswer } from './http-exchange.ts'
+import type { HttpAnswer, HttpCall } from './http-exchange.ts'
 
 /** What an endpoint is called with; as JSON, or a field each in a query or form. */
 export type HttpParameters = Readonly<Record<string, unknown>>
 
+/** How an endpoint is called, and which ones may be. */
 export interface HttpTaskOptions {
   /** Default POST. GET puts the arguments into the query. */
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | undefined
@@ -87,7 +89,8 @@ class HttpCaller {
   async #follow(endpoint: URL, params: HttpParameters, signal: AbortSignal): Promise<HttpAnswer> {
     this.allowed.checkUrl(endpoint)
     const { method = 'POST', mostBytes = 1_048_576 } = this.#options
-    const to = await orAbort(this.allowed.addressOf(endpoint), signal)
+    const to = await orAborted(this.allowed.addressOf(endpoint), signal)
+    const { exchange } = await import('./http-exchange.ts') // node:http takes longer to load than all of tq
     let next = this.#requestOf(endpoint, method, params)
     for (let redirects = 0; ; redirects++) {
       const answer = await exchange({ ...next, to, mostBytes, signal })
@@ -111,7 +114,7 @@ class HttpCaller {
     endpoint: URL,
     method: string,
     params: HttpParameters,
-  ): Pick<Parameters<typeof exchange>[0], 'url' | 'method' | 'headers' | 'body'> {
+  ): Pick<HttpCall, 'url' | 'method' | 'headers' | 'body'> {
     const { as = 'json', headers = {} } = this.#options
     const own = {
       'User-Agent': `tq/${version}`,
@@ -177,13 +180,4 @@ function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
   } catch {
     return undefined
   }
-}
-
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

@@ -35,10 +35,20 @@ export function chunksOf(task: unknown, items: Iterable<unknown>, n: number): Si
   return groupSignature(parts)
 }
 
+/** The arguments of the calls that one of `celery.map` or `celery.starmap` makes, as far as it says. */
+export function mappedArguments(
+  task: string,
+  { it }: Readonly<Record<string, unknown>>,
+): readonly (readonly unknown[])[] {
+  if (!Array.isArray(it)) return []
+  return task === builtIn.map ? it.map((one: unknown) => [one]) : it.filter((one) => Array.isArray(one))
+}
+
 /** The name of the task that a call runs for every item: it goes where that task's own calls go. */
 export function mappedTask(task: string, kwargs: Readonly<Record<string, unknown>>): string | undefined {
   if (task !== builtIn.map && task !== builtIn.starmap) return undefined
-  const inner = kwargs['task']
+  const given = kwargs['task']
+  const inner = typeof given === 'object' && given !== null && 'data' in given ? given.data : given // a Signature
   const name = typeof inner === 'object' && inner !== null && 'task' in inner ? inner.task : undefined
   return typeof name === 'string' ? name : undefined
 }

@@ -9,6 +9,7 @@ export interface ResultGraph {
   readonly edges: readonly (readonly [from: string, to: string])[]
 }
 
+/** One result of a graph. */
 export interface ResultNode {
   readonly id: string
   readonly kind: 'task' | 'group'
@@ -30,11 +31,15 @@ export async function graphOf(result: AnyResult): Promise<ResultGraph> {
   const seen = new Set<string>()
   while (waiting.length > 0) {
     const next: AnyResult[] = []
-    for (const one of waiting) {
-      if (seen.has(one.id)) continue
-      seen.add(one.id)
+    const fresh = waiting.filter(({ id }) => !seen.has(id) && seen.add(id))
+    // All at once: a group may have thousands of members.
+    const asked = fresh.map(async (one) => ({
+      one,
+      meta: 'results' in one ? undefined : await one.meta(),
+      children: await one.children(),
+    }))
+    for (const { one, meta, children } of await Promise.all(asked)) {
       const isGroup = 'results' in one
-      const meta = isGroup ? undefined : await one.meta()
       nodes.set(one.id, {
         id: one.id,
         kind: isGroup ? 'group' : 'task',
@@ -46,7 +51,7 @@ export async function graphOf(result: AnyResult): Promise<ResultGraph> {
         link(parent.id, one.id)
         next.push(parent)
       }
-      for (const child of await one.children()) {
+      for (const child of children) {
         // A chord's body is known by its header, which is its parent.
         if (!descendsFrom(child, one.id)) link(one.id, originOf(child).id)
         next.push(child)

@@ -6,6 +6,7 @@ import type { AnyResult } from './group-result.ts'
 /** A result and the one that it came of, undefined for the first. */
 export type Dependency = readonly [from: AnyResult | undefined, result: AnyResult]
 
+/** How to wait for all that came of a result. */
 export interface CollectOptions extends GetOptions {
   /** Does not wait: a result that is not ready comes without a value, and nothing behind it. Default false. */
   readonly intermediate?: boolean | undefined

@@ -76,12 +76,14 @@ export interface RunSignal extends TaskSignal {
   readonly task: BoundTask
 }
 
+/** After a run, whatever it ended with. */
 export interface TaskPostrun extends RunSignal {
   /** The value, or what was thrown. */
   readonly retval: unknown
   readonly state: 'SUCCESS' | 'FAILURE' | 'RETRY' | 'IGNORED' | 'REJECTED' | 'REVOKED'
 }
 
+/** A run that failed, or was killed. */
 export interface TaskFailure extends TaskSignal {
   /** Undefined where the run was killed. */
   readonly task: BoundTask | undefined
@@ -90,6 +92,7 @@ export interface TaskFailure extends TaskSignal {
   readonly traceback: string
 }
 
+/** A call that does not run, or was ended. */
 export interface TaskRevoked extends TaskSignal {
   readonly terminated: boolean
   /** By which it was ended. */
@@ -129,6 +132,7 @@ export interface PublishedOptions {
   deliveryMode: 'persistent' | 'transient'
 }
 
+/** A call that the broker has. */
 export interface AfterTaskPublish {
   readonly sender: string
   readonly taskId: string
@@ -146,6 +150,7 @@ export interface WorkerSignal {
   readonly sender: string
 }
 
+/** A step in the life of a worker. */
 export interface WorkerEvent extends WorkerSignal {
   readonly worker: SignalledWorker
   readonly settings: Settings
@@ -167,6 +172,7 @@ export interface ProcessSignal extends WorkerSignal {
   readonly threadId: number
 }
 
+/** Where and how a worker logs. */
 export interface LoggingSignal extends WorkerSignal {
   readonly loglevel: LogLevel
   /** Undefined is stderr. */

@@ -24,6 +24,7 @@ export interface StampingVisitor {
   onErrback?(errback: SignatureData, stamps: Stamps): Stamps | undefined
 }
 
+/** Who decides on stamps, and what becomes of those that are there. */
 export interface StampOptions {
   readonly visitor?: StampingVisitor | undefined
   /** A stamp of the same name becomes a list of both values; otherwise the new one stays. Default false. */

@@ -1,6 +1,6 @@
 import type { SignatureData } from '../core/signature.ts'
 import type { BoundTask, RetryOptions } from './context.ts'
-import type { CallOptions } from './send.ts'
+import type { CallOptions } from './call-options.ts'
 import type { SharedRateLimit } from './shared-rate.ts'
 import type { TaskClass } from './task-class.ts'
 import type { UniqueOptions } from './unique.ts'

@@ -7,14 +7,14 @@ import type { Signature } from './canvas.ts'
 import type { BoundTask } from './context.ts'
 import type { EagerResult } from './eager-result.ts'
 import type { GroupResult } from './group-result.ts'
-import type { CallOptions } from './send.ts'
+import type { CallOptions } from './call-options.ts'
 import type { Owed, Tails } from './partial-arguments.ts'
 import { TaskBase } from './task-class.ts'
 import { type ResolvedTask, TaskLayers } from './task-layers.ts'
 import type { DefinedOptions } from './task-options.ts'
 import type { ParameterList } from './task-source.ts'
 import type { TqApp } from './tq.ts'
-import { parseArguments, validatedList } from './validation.ts'
+import { validatedList } from './validation.ts'
 
 export type { Owed, Tails } from './partial-arguments.ts'
 export type { ErrorKinds, Returned, ShadowedCall, TaskOptions } from './task-options.ts'
@@ -28,6 +28,7 @@ export interface ApplyOptions extends CallOptions {
   readonly throw?: boolean | undefined
 }
 
+/** Any function that a task can be made of. */
 export type TaskFunction = (...args: never[]) => unknown
 
 /** What `task()` was given, and where. */
@@ -58,6 +59,7 @@ export interface AnyTask {
   bindArguments(args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): readonly unknown[]
 }
 
+/** A task in words, for lists and completion. */
 export interface TaskDescription {
   readonly name: string
   readonly params: readonly string[]
@@ -146,9 +148,10 @@ export function makeTask(given: GivenDefinition, appOf: () => TqApp | undefined)
       ? signature.set({ queue, exchange, routingKey, priority })
       : signature
   }
-  const checkCall = async (args: readonly unknown[], kwargs: CallOptions['kwargs'] = {}): Promise<void> => {
-    if (definition.validation) await parseArguments(appOf(), task, args, kwargs)
-    else if (!definition.external && definition.options.typing !== false) checkArity(name, own(), args, kwargs)
+  // What has schemas is checked against these wherever it is sent from.
+  const checkCall = (args: readonly unknown[], kwargs: CallOptions['kwargs'] = {}): void => {
+    if (definition.validation || definition.external || definition.options.typing === false) return
+    checkArity(name, own(), args, kwargs)
   }
   const members = {
     [taskBrand]: true as const,
@@ -156,12 +159,12 @@ export function makeTask(given: GivenDefinition, appOf: () => TqApp | undefined)
     definition,
     delay: async (...args: never[]) => members.applyAsync(args),
     applyAsync: async (args: never[], options: CallOptions = {}) => {
-      await checkCall(args, options.kwargs)
-      return app().send({ task: name, definition, args, options })
+      checkCall(args, options.kwargs)
+      return app().send({ task: name, known: task, args, options })
     },
     apply: async (args: never[], { throw: propagates, ...options }: ApplyOptions = {}) => {
-      await checkCall(args, options.kwargs)
-      return app().apply({ task: name, definition, args, options }, propagates)
+      checkCall(args, options.kwargs)
+      return app().apply({ task: name, known: task, args, options }, propagates)
     },
     s: (...args: never[]) => routed(app().signature(name, args, { immutable: false })),
     si: (...args: never[]) => routed(app().signature(name, args, { immutable: true })),

@@ -6,21 +6,24 @@ import { AppCore, type TqOptions } from './app-core.ts'
 import { AsyncResult } from './async-result.ts'
 import { builtInTasks } from './built-in-tasks.ts'
 import { callerSite } from './call-site.ts'
-import { Caller, type EagerRunner, type HandleOf, type Lineage, type ManyCall } from './calling.ts'
+import type { CallOptions } from './call-options.ts'
+import { Caller, type HandleOf, type ManyCall } from './calling.ts'
 import { Signature, taskData } from './canvas.ts'
+import type { Lineage, RunningPart } from './canvas-calls.ts'
 import { callDirectly } from './direct-call.ts'
 import { defineClass, defineExternal, defineTask } from './defining.ts'
 import type { ClassTaskOptions, DefineClass, DefineTask, DefinitionArguments } from './definition.ts'
+import type { EagerRunner } from './eager-calls.ts'
 import type { EagerResult } from './eager-result.ts'
 import { type GroupResult, ResultSet } from './group-result.ts'
 import { type EnsuredWorker, OwnWorker } from './own-worker.ts'
 import type { PublishOptions } from './publish.ts'
 import { Registry } from './registry.ts'
-import type { Call, CallOptions } from './send.ts'
+import type { Call } from './send.ts'
 import { isSharedTask } from './shared-task.ts'
 import type { AnyTask, Task, TaskFunction, TaskOptions } from './task.ts'
 import type { RunnableClass } from './task-class.ts'
-import { type Workflow, type WorkflowOptions, workflowOf } from './workflow.ts'
+import type { Workflow, WorkflowOptions } from './workflow.ts'
 
 export { appBrand, type TqOptions } from './app-core.ts'
 
@@ -176,7 +179,7 @@ export class TqApp extends AppCore {
   }
 
   /** @internal Makes a canvas a part of the chord that the task which runs is a part of. */
-  sendPart<H>(running: Message, signature: SignatureData): Promise<H> {
+  sendPart<H>(running: RunningPart, signature: SignatureData): Promise<H> {
     return this.#caller.sendPart(running, signature)
   }
 
@@ -189,7 +192,8 @@ export class TqApp extends AppCore {
    * What the canvas consists of that this id belongs to (a task of it, its result or a group), where each part is, and why it has
    * not ended. Looks into queues and asks the workers, which takes about a second.
    */
-  workflow(id: string, options: WorkflowOptions = {}): Promise<Workflow> {
+  async workflow(id: string, options: WorkflowOptions = {}): Promise<Workflow> {
+    const { workflowOf } = await import('./workflow.ts') // most programs never ask
     return workflowOf(this, id, options)
   }
 
@@ -232,11 +236,20 @@ export class TqApp extends AppCore {
     this.#closers.push(fn)
   }
 
-  /** Ends everything that this app opened or started. Idempotent. */
+  /** Ends everything that this app opened or started, even if a part of it fails to end; rejects with the first failure. Idempotent. */
   override async close(): Promise<void> {
-    for (let closer = this.#closers.pop(); closer; closer = this.#closers.pop()) await closer()
-    await this.#caller.close()
-    await super.close()
-    await this.#worker.stop()
+    const failures: unknown[] = []
+    const end = async (close: () => Promise<void>): Promise<void> => {
+      try {
+        await close()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    for (let closer = this.#closers.pop(); closer; closer = this.#closers.pop()) await end(closer)
+    await end(() => this.#caller.close())
+    await end(() => super.close())
+    await end(() => this.#worker.stop())
+    if (failures.length > 0) throw failures[0]
   }
 }

@@ -6,7 +6,7 @@ import { encodeJson } from '../serializers/json-encode.ts'
 import { errorModule } from '../wire/error-names.ts'
 import type { KeyStore } from '../transports/key-store.ts'
 import type { Call, Prepared } from './send.ts'
-import type { AnyTask, TaskOptions } from './task.ts'
+import type { TaskOptions } from './task.ts'
 import type { TqApp } from './tq.ts'
 
 /** What makes two calls of a task the same one. */
@@ -65,20 +65,20 @@ export function uniqueTtlMs(options: TaskOptions | undefined): number {
  * What a call has to claim; undefined where it is not unique. The parts of a canvas are not: whoever waits for one of them would
  * wait for ever if it were left out.
  */
-export function uniqueClaimOf(call: Call, task: AnyTask | undefined): UniqueClaim | undefined {
-  const options = call.definition?.options
+export function uniqueClaimOf(call: Call): UniqueClaim | undefined {
+  const options = call.known?.definition.options
   const unique = options?.unique
   if (!unique || call.following || call.chord || call.groupId !== undefined || (call.chain ?? []).length > 0)
     return undefined
   const { key = true, onDuplicate = 'result' } = unique === true ? {} : unique
-  const args = positional(call, task)
+  const args = positional(call)
   const text = key === true ? stableText(args) : key(...(args as readonly never[])) // its parameters are the task's
   if (text === undefined) return undefined
   const digest = createHash('sha256').update(text).digest('base64url')
   return { key: `unique.${call.task}.${digest}`, ttlMs: uniqueTtlMs(options), onDuplicate }
 }
 
-function positional({ args, options: { kwargs = {} } }: Call, task: AnyTask | undefined): readonly unknown[] {
+function positional({ known: task, args, options: { kwargs = {} } }: Call): readonly unknown[] {
   const asGiven = Object.keys(kwargs).length === 0 ? args : [...args, kwargs]
   try {
     return task && !task.definition.external ? task.bindArguments(args, kwargs) : asGiven

@@ -11,6 +11,7 @@ export type Validation = StandardSchemaV1 | ParameterSchemas | ValidationParts
 /** A schema per parameter. */
 export type ParameterSchemas = readonly StandardSchemaV1[]
 
+/** Schemas of the arguments and of the result. */
 export interface ValidationParts {
   /** A schema per parameter, or one of the list of all arguments. */
   readonly args?: ParameterSchemas | StandardSchemaV1 | undefined
@@ -40,7 +41,8 @@ export function validatedList(validation: TaskValidation | undefined, list: Para
   return { ...list, required: 0, most: Math.max(list.most, validation.parameters.length) }
 }
 
-type MaybePromise<T> = T | Promise<T>
+/** At once where that can be. */
+export type MaybePromise<T> = T | Promise<T>
 
 /**
  * What the task's schemas make of its arguments, keywords in their places: a promise where one of the schemas is asynchronous. Throws (or
@@ -109,7 +111,9 @@ function found(
     let value =
       keys.length > 0 ? root : parameters.length > 0 ? Object.fromEntries(parameters.map((name) => [name, 0])) : root
     for (const key of keys) value = memberOf(value, key)
-    const names = keys.map((key, depth) => (depth === 0 && parameters[Number(key)]) || String(key))
+    const [first] = keys
+    const parameter = typeof first === 'symbol' || first === undefined ? undefined : parameters[Number(first)]
+    const names = keys.map((key, depth) => (depth === 0 && parameter) || String(key))
     return { issue, names, value, path: pathOf(keys, names) }
   })
 }
@@ -154,7 +158,7 @@ function then<T, R>(value: MaybePromise<T>, read: (value: T) => R): MaybePromise
   return isPromise(value) ? value.then(read) : read(value)
 }
 
-function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
+export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   return value instanceof Promise
 }
 

@@ -1,5 +1,5 @@
 import { TimeoutError } from '../core/errors.ts'
-import { deferred } from '../core/lifecycle.ts'
+import { orAborted } from '../core/or-aborted.ts'
 import type { TaskMeta } from '../core/states.ts'
 import type { GetOptions, ResultSource } from './async-result.ts'
 
@@ -30,6 +30,7 @@ export async function* watching(
     if (ids[0] !== undefined) source.explainWaiting?.(ids[0])
   })
   try {
+    // A server may take long to be reached.
     const backend = await orAborted(source.backend(), stop.signal)
     yield* backend.watch(ids, stop.signal)
     stop.signal.throwIfAborted()
@@ -51,16 +52,4 @@ function timeoutError(what: string, seconds: number): TimeoutError {
   return new TimeoutError(
     `${name} was not ready within ${seconds} s; it may still run. Is a worker running for its queue? \`tq status\` tells.`,
   )
-}
-
-/** What the promise gives, or the signal's reason where that comes first: a server may take long to be reached. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = deferred<never>()
-  const onAbort = (): void => aborted.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

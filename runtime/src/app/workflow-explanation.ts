@@ -51,18 +51,13 @@ function quarantined(tasks: readonly WorkflowPart[]): readonly string[] {
 }
 
 function queued(app: TqApp, tasks: readonly WorkflowPart[]): readonly string[] {
-  const byQueue = new Map<string, WorkflowPart[]>()
-  const consumers = new Map<string, number | undefined>()
-  for (const task of tasks) {
-    if (task.place.kind !== 'queued') continue
-    byQueue.set(task.place.queue, [...(byQueue.get(task.place.queue) ?? []), task])
-    consumers.set(task.place.queue, task.place.consumers)
-  }
-  return [...byQueue].map(([queue, waiting]) => {
+  const inQueues = tasks.flatMap((task) => (task.place.kind === 'queued' ? [{ task, place: task.place }] : []))
+  return [...Map.groupBy(inQueues, ({ place }) => place.queue)].map(([queue, some]) => {
+    const waiting = some.map(({ task }) => task)
     const says = `${named(waiting)} ${waiting.length === 1 ? 'waits' : 'wait'} in queue '${queue}'`
     const start = queue === app.settings.taskDefaultQueue ? 'tq worker' : `tq worker -Q ${queue}`
-    if (consumers.get(queue) === 0) return `${says}, which no worker consumes. Start one: ${start}`
-    const ahead = Math.min(...waiting.map(({ place }) => (place.kind === 'queued' ? place.ahead : 0)))
+    if (some.some(({ place }) => place.consumers === 0)) return `${says}, which no worker consumes. Start one: ${start}`
+    const ahead = Math.min(...some.map(({ place }) => place.ahead))
     return ahead === 0
       ? `${says} for a worker that is free.`
       : `${says} behind ${ahead} ${ahead === 1 ? 'other' : 'others'}.`

@@ -79,7 +79,7 @@ function outlineOfRef({ id, results }: ResultRef): Outline {
   return results ? { kind: 'group', id, parts: results.map(outlineOfRef) } : { kind: 'task', id, task: '', links: [] }
 }
 
-/** Of what tasks sent while they ran, only so many are followed. */
+/** Of what tasks sent while they ran, and of what may have replaced them, only so much is looked for. */
 const mostFollowed = 500
 
 /**
@@ -94,7 +94,7 @@ export async function withChildren(
   const known = new Set(idsIn(outline))
   const extra = new Map<string, Outline[]>()
   let waiting = [...new Set(taskIdsIn(outline))]
-  let followed = 0
+  let left = mostFollowed
   while (waiting.length > 0) {
     const found = await fetched(backend, waiting)
     for (const meta of found) metas.set(meta.id, meta)
@@ -106,14 +106,17 @@ export async function withChildren(
     }
     for (const { id, children = [] } of found) {
       for (const child of children) {
-        if (isKnown(child, known) || followed++ >= mostFollowed) continue
+        if (left === 0 || isKnown(child, known)) continue
+        left--
         add(id, (await recordOf(backend, child.id)) ?? outlineOfRef(child))
       }
     }
     if (backend.countsChords !== false) {
-      const pending = waiting.filter((id) => metas.get(id) === undefined)
-      for (const id of pending.slice(0, mostFollowed - followed)) {
-        const replacement = await fetchReplacement(backend, id)
+      const pending = waiting.filter((id) => metas.get(id) === undefined).slice(0, left)
+      left -= pending.length
+      const replacements = await Promise.all(pending.map((id) => fetchReplacement(backend, id)))
+      for (const [at, id] of pending.entries()) {
+        const replacement = replacements[at]
         const fresh = replacement && [...idsIn(replacement.outline)].some((one) => !known.has(one))
         if (fresh) add(id, replacement.outline)
       }

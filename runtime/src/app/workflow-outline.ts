@@ -87,10 +87,14 @@ export function packOutline(outline: Outline): unknown {
   }
 }
 
+/** What somebody nested deeper would overflow the stack. */
+const deepest = 1000
+
 /** Undefined for what `packOutline` has not made. */
-export function unpackOutline(packed: unknown): Outline | undefined {
+export function unpackOutline(packed: unknown, depth = 0): Outline | undefined {
+  if (depth > deepest) return undefined
   const all = (list: unknown): readonly Outline[] =>
-    Array.isArray(list) ? list.flatMap((one: unknown) => unpackOutline(one) ?? []) : []
+    Array.isArray(list) ? list.flatMap((one: unknown) => unpackOutline(one, depth + 1) ?? []) : []
   if (Array.isArray(packed)) {
     const list: readonly unknown[] = packed
     const [id, task, ...links] = list
@@ -101,7 +105,7 @@ export function unpackOutline(packed: unknown): Outline | undefined {
   if (typeof packed !== 'object' || packed === null) return undefined
   if ('c' in packed) return { kind: 'chain', steps: all(packed.c) }
   if (!('g' in packed) || typeof packed.g !== 'string' || !('p' in packed)) return undefined
-  const body = 'b' in packed ? unpackOutline(packed.b) : undefined
+  const body = 'b' in packed ? unpackOutline(packed.b, depth + 1) : undefined
   const parts = all(packed.p)
   return body ? { kind: 'chord', id: packed.g, parts, body } : { kind: 'group', id: packed.g, parts }
 }

@@ -1,4 +1,4 @@
-import type { Refusal } from '../control/control.ts'
+import { isRefusal } from '../control/control.ts'
 import { isTqError } from '../core/errors.ts'
 import type { Message, RawMessage } from '../core/message.ts'
 import type { QueueState } from '../transports/transport.ts'
@@ -102,10 +102,6 @@ async function countConsumers(app: TqApp, { timeoutMs }: Wanted, byId: Map<strin
     if (place.kind !== 'queued' || !isOpen(place)) continue
     byId.set(id, { ...place, consumers: consumed.filter((name) => name === place.queue).length })
   }
-}
-
-function isRefusal(reply: object): reply is Refusal {
-  return 'error' in reply && typeof reply.error === 'string'
 }
 
 function queueIn(place: Place | undefined): string | undefined {

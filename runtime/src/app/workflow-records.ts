@@ -10,6 +10,8 @@ export interface WorkflowRecord {
   readonly parentId: string | undefined
 }
 
+/** A record of another version is not read. */
+const recordVersion = 1
 /** Ids that somebody gave are found by a record each; beyond that many there are others to ask by. */
 const mostGivenIds = 100
 
@@ -24,7 +26,7 @@ export async function storeRecord(
   options: { readonly ttlMs: number },
 ): Promise<void> {
   const { outline, sentAtMs, parentId } = record
-  const text = JSON.stringify({ v: 1, at: sentAtMs, by: parentId, of: packOutline(outline) })
+  const text = JSON.stringify({ v: recordVersion, at: sentAtMs, by: parentId, of: packOutline(outline) })
   const relation = relationOf(id)
   const given = [...idsIn(outline)].filter((one) => one !== '' && relationOf(one) !== relation).slice(0, mostGivenIds)
   const keys = [relatedKey(id), ...given.map(givenKey)]
@@ -33,23 +35,34 @@ export async function storeRecord(
 
 /** The record of the canvas that the id belongs to. */
 export async function fetchRecord(backend: ResultBackend, id: string): Promise<WorkflowRecord | undefined> {
-  const related = await read(backend, relatedKey(id))
-  return related && [...idsIn(related.outline)].includes(id) ? related : read(backend, givenKey(id))
+  return (await read(backend, relatedKey(id), id)) ?? read(backend, givenKey(id), id)
 }
 
 /** The record of the canvas that took a task's place under its id. */
 export function fetchReplacement(backend: ResultBackend, id: string): Promise<WorkflowRecord | undefined> {
-  return read(backend, givenKey(id))
+  return read(backend, givenKey(id), id)
 }
 
-async function read(backend: ResultBackend, key: string): Promise<WorkflowRecord | undefined> {
+/** Undefined where there is none, or none that names the id. */
+async function read(backend: ResultBackend, key: string, id: string): Promise<WorkflowRecord | undefined> {
   const [text] = (await backend.fetchGroup(key))?.results ?? []
   if (!text) return undefined
-  const packed: unknown = JSON.parse(text.id)
-  if (typeof packed !== 'object' || packed === null || !('of' in packed) || !('at' in packed)) return undefined
+  const packed = parsed(text.id)
+  if (typeof packed !== 'object' || packed === null || !('v' in packed) || packed.v !== recordVersion) return undefined
+  if (!('of' in packed) || !('at' in packed)) return undefined
   const outline = unpackOutline(packed.of)
   const parentId = 'by' in packed && typeof packed.by === 'string' ? packed.by : undefined
-  return outline && typeof packed.at === 'number' ? { outline, sentAtMs: packed.at, parentId } : undefined
+  if (!outline || typeof packed.at !== 'number' || ![...idsIn(outline)].includes(id)) return undefined
+  return { outline, sentAtMs: packed.at, parentId }
+}
+
+/** Undefined for what is no JSON: whoever can write to the result backend can write that there, too. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 const relatedKey = (id: string): string => `tq.workflow.${relationOf(id)}`

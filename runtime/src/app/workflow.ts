@@ -32,6 +32,7 @@ export interface Workflow {
   readonly unseen: readonly string[]
 }
 
+/** How long to look for a workflow. */
 export interface WorkflowOptions {
   /** How long to wait for the workers' answers, and after each for another; default 1000. */
   readonly timeoutMs?: number | undefined
@@ -58,6 +59,7 @@ export interface WorkflowPart {
   readonly size: number | undefined
 }
 
+/** Where a part of a workflow is. */
 export type PartPlace =
   | Place
   | { readonly kind: 'ended' }
@@ -98,7 +100,9 @@ export async function workflowOf(app: TqApp, id: string, options: WorkflowOption
     chords,
     keepsResult: (task) => keepsResult(app, backend, task),
   })
-  const ended = parts.filter(({ kind, place }) => kind === 'task' && place.kind === 'ended').length
+  const ended = new Set(
+    parts.flatMap(({ kind, id: one, place }) => (kind === 'task' && place.kind === 'ended' ? one : [])),
+  )
   const { parentId, sentAtMs } = found
   return {
     id,
@@ -106,7 +110,7 @@ export async function workflowOf(app: TqApp, id: string, options: WorkflowOption
     parentId,
     sentAtMs: sentAtMs ?? timeOfId(id),
     parts,
-    ended,
+    ended: ended.size, // what replaced a task ends under its id
     size: tasks.size,
     explanation: explanationOf(app, parts, metas),
     unseen: [...unseenOf(backend), ...places.unseen],
@@ -248,8 +252,8 @@ function taskPart(
   const by = after.filter((one) => metas.get(one)?.state !== 'SUCCESS')
   // A place that was seen says more than what should have been.
   if (!place && by.length > 0) return { ...part, place: { kind: 'blocked', by } }
-  const freed = after.map((one) => metas.get(one)?.doneAtMs ?? 0)
-  const sentMs = after.length > 0 ? Math.max(...freed) || undefined : timeOfId(id)
+  const freedMs = after.reduce((latest, one) => Math.max(latest, metas.get(one)?.doneAtMs ?? 0), 0)
+  const sentMs = after.length > 0 ? freedMs || undefined : timeOfId(id)
   if (!place) return { ...part, place: { kind: isKept(task) ? 'missing' : 'unknown' }, sinceMs: sentMs }
   if (place.kind === 'running') return { ...part, place, sinceMs: place.sinceMs }
   return { ...part, place, sinceMs: place.kind === 'quarantined' ? place.atMs : sentMs }

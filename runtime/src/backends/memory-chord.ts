@@ -30,6 +30,7 @@ export class MemoryChord {
   }
 
   grow(by: number, places: readonly ChordPlace[], nowMs: number): void {
+    if (places.some(({ id }) => this.#addedPlaces.some((known) => known.id === id))) return
     this.#added += by
     this.#addedPlaces = [...this.#addedPlaces, ...places]
     this.#count(nowMs)

@@ -85,6 +85,7 @@ redis.call('PUBLISH', size, ARGV[4])
 export const growChordScript = redisScript(
   'growChord',
   `${chordFunctions}
+if ARGV[2] and redis.call('HEXISTS', record, '+' .. ARGV[2]) == 1 then return end
 redis.call('INCRBY', added, ARGV[1])
 for i = 2, #ARGV, 2 do redis.call('HSET', record, '+' .. ARGV[i], ARGV[i + 1]) end
 local ttl = redis.call('PTTL', size)

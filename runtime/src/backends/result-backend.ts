@@ -26,7 +26,7 @@ export interface ResultBackend {
   dropGroup(id: string): Promise<void>
   /** Before the last header message is published. Again for the same chord: the parts that have joined stay. */
   openChord(chord: ChordRef, size: number, options: OpenChordOptions): Promise<void>
-  /** Header parts added by a running part. */
+  /** Header parts added by a running part; none where their places were added before, by a run that came to nothing. */
   growChord(chord: ChordRef, by: number, places: readonly ChordPlace[]): Promise<void>
   /**
    * Counts one part, however often it is told of it. `complete` for the one that makes it so, `again` for whoever is told after

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import { isReady, stateRank, type TaskMeta } from '../core/states.ts'
+import { isReady, standingRank, stateRank, type TaskMeta } from '../core/states.ts'
 
 const defaultLimit = 100_000
 /** Of one task that nobody has asked for yet. */
@@ -45,7 +45,7 @@ export class RpcResults {
   /** A state never goes back: see `stateRank`. */
   put(meta: TaskMeta): void {
     const known = this.#live(meta.id)
-    const before = stateRank(known?.meta?.state ?? 'PENDING')
+    const before = standingRank(known?.meta?.state ?? 'PENDING')
     if (before === 2 || before > stateRank(meta.state)) return
     const watchers = this.#watchers.get(meta.id)
     this.#set(meta.id, meta, watchers ? [] : [...(known?.unseen ?? []), meta].slice(-unseenLimit))

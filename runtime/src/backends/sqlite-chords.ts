@@ -24,8 +24,14 @@ export function openChordRow(tx: Transaction, id: string, size: number, texts: C
   count(tx, id, times.nowMs)
 }
 
-/** `places` is a list of what was added, as JSON. */
+/** `places` is a list of what was added, as JSON. What was added before is not counted again. */
 export function growChordRow(tx: Transaction, id: string, by: number, places: string, nowMs: number): void {
+  const isRepeated = tx.get(
+    'select 1 as known from open_chord o, json_each(o.added) a, json_each(?) b where o.id=? and a.value=b.value limit 1',
+    places,
+    id,
+  )
+  if (isRepeated !== undefined) return
   tx.run('update chord set grown=grown+? where id=?', by, id)
   const added =
     'select json_group_array(json(value)) from (select value from json_each(added) union all select value from json_each(?))'
@@ -75,7 +81,8 @@ export interface ChordRowRecord {
 
 export function chordRecordRow(reader: Reader, id: string, nowMs: number): ChordRowRecord | undefined {
   const row = reader.get(
-    'select c.size+c.grown as size, o.body, o.places, o.added from chord c join open_chord o on o.id=c.id where c.id=? and c.expires>?',
+    `select c.size+c.grown as size, o.body, o.places, o.added from chord c join open_chord o on o.id=c.id
+       where c.id=? and c.expires>? and c.closed=0`,
     id,
     nowMs,
   )
@@ -95,8 +102,10 @@ export function closeChordRow(tx: Transaction, id: string): void {
   tx.run('delete from open_chord where id=?', id)
 }
 
-const quietChords = `select o.id, o.complete from open_chord o join chord c on c.id=o.id
-  where (o.complete=1 and o.at<=? or o.complete=0 and o.at<=?) and c.expires>? order by o.complete desc, o.at limit +?`
+// What a process of the first version of the file has completed or closed, it has noted in `chord` alone.
+const quietChords = `select o.id, c.completed is not null as complete from open_chord o join chord c on c.id=o.id
+  where (o.complete=1 and o.at<=? or o.complete=0 and o.at<=?) and c.expires>? and c.closed=0
+  order by o.complete desc, o.at limit +?`
 
 type Quiet = ClaimChordsOptions & { readonly nowMs: number }
 

@@ -9,7 +9,6 @@ import { CommandEnd, exitCodes } from './exit-codes.ts'
  */
 export function createPidFile(file: string, note: (text: string) => void): void {
   const path = resolve(file)
-  mkdirSync(dirname(path), { recursive: true })
   for (let tries = 0; tries < 3; tries++) {
     if (written(path)) return
     const pid = pidIn(path)
@@ -38,6 +37,7 @@ function taken(path: string, pid: number | undefined): CommandEnd {
 
 function written(path: string): boolean {
   try {
+    mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, `${process.pid}\n`, { flag: 'wx', mode: 0o644 })
     return true
   } catch (error) {

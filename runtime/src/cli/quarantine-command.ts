@@ -48,7 +48,11 @@ async function each(
   }
   for (const id of ids) await (done === 'restored' ? quarantine.restore(id) : quarantine.drop(id))
   if (flags.json) output.data(toJson({ [done]: ids.length }))
-  else output.data(done === 'restored' ? `Sent ${ids.length} messages again.` : `Deleted ${ids.length} messages.`)
+  else output.data(done === 'restored' ? `Sent ${inWords(ids)} again.` : `Deleted ${inWords(ids)}.`)
+}
+
+function inWords({ length }: readonly string[]): string {
+  return length === 1 ? '1 message' : `${length} messages`
 }
 
 function asData({ id, queue, reason, atMs, raw }: Quarantined): unknown {

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises'
-import type { FileCare } from '../app/connect.ts'
+import type { FileCare } from '../app/open-driver.ts'
 import type { TqApp } from '../app/tq.ts'
 import { CommandEnd, exitCodes } from './exit-codes.ts'
 import type { AppLineFlags, PurgeFlags } from './main.ts'

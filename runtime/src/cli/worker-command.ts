@@ -34,6 +34,7 @@ export async function runWorker(flags: WorkerFlags, output: Output): Promise<voi
   // A process that was started by one of ours is in its place already, or must not go there twice.
   if (flags.startedBy === 'detach') takePlace({ ...flags, workdir: undefined })
   else if (flags.startedBy === undefined) takePlace(flags)
+  if (flags.startedBy === 'check') return checkLoading(flags)
   if (flags.watch === true && flags.startedBy !== 'watch') {
     return (await import('./watched-worker.ts')).runWatched(flags, output)
   }
@@ -74,6 +75,13 @@ export async function runWorker(flags: WorkerFlags, output: Output): Promise<voi
   if (signals.wantsRestart) restart(cwd)
   // A task that was given up, or a timer of the user's own, would else keep a stopped worker's process for ever.
   process.exit(process.exitCode ?? (worker.lostBroker ? exitCodes.error : exitCodes.ok))
+}
+
+/** Whether all of the project can be loaded, by the exit code. */
+async function checkLoading(flags: WorkerFlags): Promise<void> {
+  const { app, failures } = await openLoaded(flags)
+  await app.close()
+  process.exit(failures.length === 0 ? exitCodes.ok : exitCodes.error) // a module may have left something open
 }
 
 /** The same command line in the same process: the pid, and with it the pid file, stays. Source: celery/apps/worker.py, _reload_current_worker. */

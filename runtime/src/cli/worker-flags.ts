@@ -41,7 +41,7 @@ export interface WorkerFlags extends AppLineFlags {
   readonly ephemeral?: boolean
   readonly idle?: number
   /** Which process started this one, for what it must not do once more. */
-  readonly startedBy?: 'detach' | 'watch'
+  readonly startedBy?: 'detach' | 'watch' | 'check'
 }
 
 /** Declares them. Those of `celery worker` that change nothing here are taken, too, so that its command lines can stay. */
@@ -89,7 +89,7 @@ export function withWorkerFlags(worker: Command): Command {
         .hideHelp(),
     )
     .addOption(new Option('--without-gossip', 'workers here do not listen to each other').hideHelp())
-    .addOption(new Option('--started-by <who>').choices(['detach', 'watch']).hideHelp())
+    .addOption(new Option('--started-by <who>').choices(['detach', 'watch', 'check']).hideHelp())
     .addHelpText(
       'after',
       `

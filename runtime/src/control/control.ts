@@ -11,6 +11,11 @@ export interface Refusal {
   readonly error: string
 }
 
+/** Whether a worker refused a command, instead of answering it. */
+export function isRefusal(reply: unknown): reply is Refusal {
+  return typeof reply === 'object' && reply !== null && 'error' in reply && typeof reply.error === 'string'
+}
+
 /** Answers by node name; a worker that did not answer in time is missing. */
 export type Replies<T> = Readonly<Record<string, T | Refusal>>
 
@@ -22,6 +27,7 @@ export interface Ok {
 /** Whom to ask and how long to wait: 1000 ms after each reply unless said otherwise. */
 export type ReplyOptions = CallOptions
 
+/** What to ask workers for, beside whom. */
 export interface InspectOptions extends ReplyOptions {
   /** Task ids of `queryTask`. */
   readonly ids?: readonly string[] | undefined
@@ -31,6 +37,7 @@ export interface InspectOptions extends ReplyOptions {
   readonly withDefaults?: boolean | undefined
 }
 
+/** Which workers are to know of it, and what becomes of a task that runs. */
 export interface RevokeOptions extends CastOptions {
   /** Also ends the task if it runs now. */
   readonly terminate?: boolean | undefined
@@ -44,6 +51,7 @@ export interface TimeLimitChange {
   readonly hard?: number | null | undefined
 }
 
+/** How the queue is bound; default as one that is not configured: a direct exchange and a key of its own name. */
 export interface AddConsumerOptions extends ReplyOptions {
   readonly exchange?: string | undefined
   readonly exchangeType?: 'direct' | 'topic' | 'fanout' | undefined

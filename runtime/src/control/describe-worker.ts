@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import type { Control, InspectAnswer, Refusal } from './control.ts'
+import { type Control, type InspectAnswer, isRefusal, type Refusal } from './control.ts'
 
 const longestList = 200
 
@@ -42,11 +42,6 @@ export async function describeWorker(
     ...told('revoked', revoked[hostname], (list) => [`${list.length}`]),
   ]
   return { pongMs, lines }
-}
-
-/** Whether a worker refused a command, instead of answering it. */
-export function isRefusal(value: object | string): value is Refusal {
-  return typeof value === 'object' && 'error' in value && !('pool' in value)
 }
 
 /** Lines of one answer under its title; nothing where there is none. */

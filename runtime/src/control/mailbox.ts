@@ -28,6 +28,7 @@ export interface MailboxDeps {
   readonly oid?: string | undefined
 }
 
+/** Which workers a command is for; default all. */
 export interface CastOptions {
   /** Node names; absent: all, or those that match `pattern`. */
   readonly destination?: readonly string[] | undefined
@@ -36,6 +37,7 @@ export interface CastOptions {
   readonly matcher?: Matcher | undefined
 }
 
+/** Which workers are asked, and how long their answers are waited for. */
 export interface CallOptions extends CastOptions {
   /** How long to wait for the first reply and after each further one; default 1000. */
   readonly timeoutMs?: number | undefined

@@ -55,8 +55,19 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(handle) }
   },
   interval(ms, fn) {
+    if (ms > longestTimerMs) return longInterval(ms, fn)
     const handle = setInterval(fn, ms)
     handle.unref()
     return { cancel: () => clearInterval(handle) }
   },
+}
+
+function longInterval(ms: number, fn: () => void): Timer {
+  const arm = (): Timer =>
+    systemClock.timer(ms, () => {
+      timer = arm()
+      fn()
+    })
+  let timer = arm()
+  return { cancel: () => timer.cancel() }
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 
 let pool = Buffer.alloc(0)
@@ -16,7 +16,10 @@ function random(bytes: number): Buffer {
 
 /** A UUID of version 7: ordered by time, so that an index on it grows at its end. `nowMs` is the epoch time in ms. */
 export function taskId(nowMs: number): string {
-  const bytes = random(10)
+  return uuidOf(nowMs, random(10))
+}
+
+function uuidOf(nowMs: number, bytes: Buffer): string {
   const time = Math.floor(nowMs).toString(16).padStart(12, '0')
   const tail = bytes.toString('hex')
   const variant = (8 + ((bytes[2] ?? 0) & 3)).toString(16)
@@ -67,6 +70,13 @@ export function relatedIds(nowMs: number): () => string {
     }
     return base + (next++).toString(16).padStart(placeDigits, '0')
   }
+}
+
+/** As `relatedIds`, and the same ones whenever they are asked for with the same seed. `atMs` stands in them as their time. */
+export function derivedIds(seed: string, atMs: number): () => string {
+  const base = uuidOf(atMs, createHash('sha256').update(seed).digest().subarray(0, 10)).slice(0, -placeDigits)
+  let next = 0
+  return () => base + (next++).toString(16).padStart(placeDigits, '0')
 }
 
 /** What ids of one canvas have in common. Of any other text something that no canvas has. */

@@ -1,4 +1,5 @@
 import { globRegex } from './glob.ts'
+import { isPromise } from './is-promise.ts'
 
 /** What every event of a signal has: who sent it, a task's or a worker's name. */
 export interface SignalEvent {
@@ -92,8 +93,4 @@ function hearing(sender: string): (name: string) => boolean {
   if (!/[*?]/.test(sender)) return (name) => name === sender
   const pattern = globRegex(sender)
   return (name) => pattern.test(name)
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

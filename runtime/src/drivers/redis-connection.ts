@@ -5,6 +5,7 @@ import type { Logger } from '../core/logger.ts'
 import { type RedisClient, redisClient } from './redis-client.ts'
 import { isSameNode } from './redis-connector.ts'
 import { isReplyError, redisError } from './redis-errors.ts'
+import type { FailoverStrategy } from './failover.ts'
 import { RedisListener } from './redis-listener.ts'
 import { RedisLocator, type RedisSentinelOptions } from './redis-locator.ts'
 import type { RedisScript } from './redis-script.ts'
@@ -36,7 +37,7 @@ export interface RedisOptions {
   /** TLS, also where the URL does not say so; what it leaves open is as the URL says. */
   readonly tls?: TlsWish | undefined
   /** Which of several servers is tried when one is lost; `round-robin` by default. */
-  readonly failover?: 'round-robin' | 'shuffle' | undefined
+  readonly failover?: FailoverStrategy | undefined
   /** What CLIENT LIST shows. */
   readonly clientName?: string | undefined
   /** Sentinel: name of the group of servers. */

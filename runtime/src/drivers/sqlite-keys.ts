@@ -2,7 +2,7 @@ import type { KeyStore } from '../transports/key-store.ts'
 import { text } from './sqlite-connection.ts'
 import type { SqliteStore } from './sqlite-store.ts'
 
-/** Keys in the table of locks, beside the leases. Times are whole microseconds there: the turns of a fast limit are less than one ms apart. */
+/** Keys in the table of locks, beside the leases. A turn's time stands there in µs, as its owner: those of a fast limit are less than one ms apart. */
 export class SqliteKeys implements KeyStore {
   readonly #store: SqliteStore
 

@@ -88,7 +88,8 @@ type Read = (value: unknown, what: string) => unknown
 
 const text: Read = (value, what) => {
   if (typeof value === 'string') return value
-  throw new SettingError(`expected ${what} to be a text, got ${String(value)}`)
+  // Not its value: it may be a key.
+  throw new SettingError(`expected ${what} to be a text, got ${value instanceof Uint8Array ? 'bytes' : typeof value}`)
 }
 
 const flag: Read = (value, what) => {
@@ -140,6 +141,11 @@ function textOf(file: string, what: string): string | Buffer {
   try {
     return readFileSync(file)
   } catch (cause) {
-    throw new SettingError(`expected ${what} to be a file that can be read, got ${file}`, { cause })
+    throw new SettingError(`expected ${what} to be a file that can be read, got ${shown(file)}`, { cause })
   }
+}
+
+/** What is no file name may be the key itself. */
+function shown(file: string): string {
+  return file.length > 255 || file.includes('\n') ? `a text of ${file.length} characters` : file
 }

@@ -60,8 +60,13 @@ export class ClusterFeed {
     this.#changed.clear()
     this.#asked.clear()
     const listening = await subscribeEvents(transport, (events) => this.#take(events))
-    const past = await eventHistory(transport, historyRead)
-    this.#state = replayEvents(this.#state, past, this.#app.clock.now())
+    try {
+      const past = await eventHistory(transport, historyRead)
+      this.#state = replayEvents(this.#state, past, this.#app.clock.now())
+    } catch (error) {
+      await listening.close()
+      throw error
+    }
     // Workers of a server's broker send events only when they are asked. Their answers take a second, and nobody needs them.
     this.#app.control.enableEvents().catch((error: unknown) => {
       this.#app.logger.warn('The workers could not be asked for their events; live outcomes may be missing.', { error })
@@ -79,7 +84,11 @@ export class ClusterFeed {
     this.#state = reduceEvents(this.#state, events, this.#app.clock.now())
     for (const event of events) {
       if ('uuid' in event) this.#changed.add(event.uuid)
-      else if (event.type === 'worker-online' || event.type === 'worker-heartbeat') this.#ask(event.hostname)
+      else if (event.type === 'worker-heartbeat') this.#ask(event.hostname)
+      else if (event.type === 'worker-online') {
+        this.#asked.delete(event.hostname) // it may have been here before: one that starts has heard nothing
+        this.#ask(event.hostname)
+      }
     }
   }
 

@@ -10,6 +10,7 @@ import { LiveClient } from './live-client.ts'
 import { servePage } from './page.ts'
 import { closeCodes } from './protocol.ts'
 
+/** Where the live server listens, whom it lets in, and what a client may cost. */
 export interface LiveOptions {
   /** 0 takes a free one. */
   readonly port: number
@@ -34,6 +35,7 @@ export interface LiveOptions {
   readonly heartbeatMs?: number | undefined
 }
 
+/** A live server that listens. */
 export interface LiveServer {
   /** Where the page is: `http://127.0.0.1:5566`. WebSockets connect to `/live` there. */
   readonly url: string

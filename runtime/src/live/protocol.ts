@@ -32,6 +32,7 @@ export type LiveMessage =
       readonly id?: string | undefined
     }
 
+/** Why a request was not done. */
 export type LiveFault = 'bad-message' | 'too-many-watches' | 'unavailable'
 
 /** A task as its stored result tells. */
@@ -65,6 +66,7 @@ export interface LiveOutcome {
   readonly finishedMs?: number | undefined
 }
 
+/** A worker as its events tell. */
 export interface LiveWorker {
   readonly hostname: string
   readonly alive: boolean
@@ -145,11 +147,13 @@ function liveTask(meta: TaskMeta): LiveTask {
   }
 }
 
+/** The part of a task that clients see. */
 export function liveOutcome(task: TaskView): LiveOutcome {
   const { uuid: id, name, state, args, kwargs, worker, result, exception, runtime, sentMs, finishedMs } = task
   return { id, name, state, args, kwargs, worker, result, exception, runtime, sentMs, finishedMs }
 }
 
+/** The part of a worker that clients see. */
 export function liveWorker(worker: WorkerView, alive: boolean): LiveWorker {
   return { hostname: worker.hostname, alive, active: worker.active, processed: worker.processed }
 }

@@ -1,6 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { ChildNumbers, type FromChild, type SpawnChild, type SpawnOptions, type ToChild } from './child.ts'
+import { flagsForChild } from '../core/node-flags.ts'
+import {
+  childEnvironment,
+  ChildNumbers,
+  type FromChild,
+  type SpawnChild,
+  type SpawnOptions,
+  type ToChild,
+} from './child.ts'
 
 const longestSaid = 4000
 // What a process has written is read within moments of its end; a grandchild may hold its pipes open for ever.
@@ -8,7 +16,6 @@ const lastWordsMs = 500
 
 /** Children as processes of their own: a task can be killed, and its memory is returned with its process. */
 export function spawnProcesses({ entry, setup, clock, onOutput }: SpawnOptions): SpawnChild {
-  const flags = process.execArgv.filter((flag) => !/^--(?:inspect|input-type|eval|print)/.test(flag))
   const say = onOutput ?? ((text: string) => void process.stderr.write(text))
   const numbers = new ChildNumbers()
   return (events) => {
@@ -16,7 +23,8 @@ export function spawnProcesses({ entry, setup, clock, onOutput }: SpawnOptions):
     const child: ChildProcess = fork(fileURLToPath(entry), [], {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-      execArgv: flags,
+      execArgv: flagsForChild(process.execArgv),
+      env: childEnvironment(),
     })
     let said = ''
     let isReady = false

@@ -1,5 +1,12 @@
 import { Worker } from 'node:worker_threads'
-import { ChildNumbers, type FromChild, type SpawnChild, type SpawnOptions, type ToChild } from './child.ts'
+import {
+  childEnvironment,
+  ChildNumbers,
+  type FromChild,
+  type SpawnChild,
+  type SpawnOptions,
+  type ToChild,
+} from './child.ts'
 
 const longestSaid = 4000
 
@@ -9,7 +16,7 @@ export function spawnThreads({ entry, setup, onOutput }: SpawnOptions): SpawnChi
   const numbers = new ChildNumbers()
   return (events) => {
     const index = numbers.take()
-    const thread = new Worker(entry, { stderr: true })
+    const thread = new Worker(entry, { stderr: true, env: childEnvironment() })
     thread.stderr.setEncoding('utf8').on('data', say)
     let said = ''
     thread.on('message', (message) => events.onMessage(message as FromChild)) // our own entry speaks this

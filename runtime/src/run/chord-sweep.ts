@@ -2,7 +2,7 @@ import { finishChord, joinChord } from '../app/chord-join.ts'
 import { outsideTask } from '../app/context.ts'
 import type { TqApp } from '../app/tq.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
-import type { ChordRecord } from '../core/chord.ts'
+import type { ChordRecord, ClaimedChord } from '../core/chord.ts'
 import type { Timer } from '../core/clock.ts'
 import { ConnectionError } from '../core/errors.ts'
 import { type ChordRef, isReady } from '../core/states.ts'
@@ -58,19 +58,30 @@ export class ChordSweep {
     const { app, backend, everyMs } = this.#deps
     try {
       const limits = { completeMs: everyMs, waitingMs: everyMs * waitingFactor, limit: mostPerLook }
-      for (const { groupId, complete } of await backend.claimChords(limits)) {
+      for (const chord of await backend.claimChords(limits)) {
         if (this.#closed) return
-        const record = await backend.chordRecord({ groupId })
-        if (record?.body === undefined) continue
-        if (complete) await this.#finish({ groupId }, record)
-        else await this.#countEnded({ groupId }, record)
+        await this.#lookAfter(chord)
       }
     } catch (error) {
       // A server that is away is told of by the connection itself.
       const level = error instanceof ConnectionError ? 'debug' : 'warn'
-      app.logger[level](`Could not look after chords that were left; that is tried again in ${everyMs / 1000} s.`, {
-        error,
-      })
+      app.logger[level](
+        `Could not look after chords that were left; that is tried again in ${everyMs / 1000} s. ${String(error)}`,
+      )
+    }
+  }
+
+  /** What is wrong with one chord, its body's queue for one, must not keep the others waiting. Rejects where the server is away. */
+  async #lookAfter({ groupId, complete }: ClaimedChord): Promise<void> {
+    const { app, backend } = this.#deps
+    try {
+      const record = await backend.chordRecord({ groupId })
+      if (record?.body === undefined) return
+      if (complete) await this.#finish({ groupId }, record)
+      else await this.#countEnded({ groupId }, record)
+    } catch (error) {
+      if (error instanceof ConnectionError) throw error
+      app.logger.warn(`Could not look after chord ${groupId}; that is tried again later. ${String(error)}`)
     }
   }
 

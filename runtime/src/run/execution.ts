@@ -26,6 +26,8 @@ export interface Execution {
   startedAtMs: number | undefined
   startedMonotonic: number
   acknowledged: boolean
+  /** Another worker has the message: what it makes of it is that one's business. */
+  isLost: boolean
   run: PoolRun | undefined
   /** Its message went back before the run has ended: what becomes of that run counts for nothing. */
   isAbandoned: boolean
@@ -64,6 +66,7 @@ export function newExecution(
     startedAtMs: undefined,
     startedMonotonic: 0,
     acknowledged: false,
+    isLost: false,
     run: undefined,
     isAbandoned: false,
   }

@@ -134,13 +134,20 @@ export class Executor {
       execution.run = pool.run({ message, deliveryInfo: delivery.info, hostname, softSeconds, storing })
       const limit = armHardLimit(execution.run, hardSeconds, clock)
       const letGo = this.#unique.hold(execution)
-      const outcome = await execution.run.outcome.finally(() => limit?.cancel())
-      letGo?.()
+      let outcome: Outcome
+      try {
+        outcome = await execution.run.outcome
+      } finally {
+        limit?.cancel()
+        letGo?.()
+      }
       onEnded?.()
       // The worker gave up and gave the message back: another one runs it, and that result counts.
       const isGivenBack = this.#deps.giveUp.aborted || execution.isAbandoned
       if (isGivenBack && execution.acksLate && outcome.kind === 'revoked') {
         await this.#unended.ended(execution)
+        // A worker that stops gives back what it holds; one that goes on would keep it held.
+        if (!this.#deps.giveUp.aborted) await this.#settler.giveBack(execution)
         return outcome
       }
       if (outcome.kind === 'workerLost' && execution.acksLate && execution.policy.rejectOnWorkerLost) {
@@ -161,7 +168,8 @@ export class Executor {
       await announceInternalError(this.#deps, execution, error)
       return undefined
     } finally {
-      this.active.delete(message.id)
+      // Given back, it may have come again already.
+      if (this.active.get(message.id) === execution) this.active.delete(message.id)
       this.totals.set(message.task, (this.totals.get(message.task) ?? 0) + 1)
     }
   }

@@ -33,8 +33,10 @@ function isLarge(value: unknown): boolean {
     left -= 8
     if (typeof one === 'string') left -= one.length
     else if (ArrayBuffer.isView(one)) left -= one.byteLength
-    else if (Array.isArray(one)) for (const part of one) open.push(part)
-    else if (typeof one === 'object' && one !== null) {
+    else if (Array.isArray(one)) {
+      if (one.length * 8 > left) return true
+      for (const part of one) open.push(part)
+    } else if (typeof one === 'object' && one !== null) {
       for (const [key, part] of Object.entries(one)) {
         left -= key.length
         open.push(part)

@@ -48,11 +48,13 @@ export function isPerChild(pattern: string): boolean {
  */
 export class LogFile {
   readonly path: string
+  readonly #otherwise: (text: string) => void
   #fd: number
 
-  /** Throws SettingError where it cannot be written. */
-  constructor(path: string) {
+  /** `otherwise` takes what cannot be written there any more. Throws SettingError where that is so from the beginning. */
+  constructor(path: string, otherwise: (text: string) => void) {
     this.path = resolve(path)
+    this.#otherwise = otherwise
     this.#fd = this.#open()
   }
 
@@ -61,12 +63,12 @@ export class LogFile {
       if (!this.#isCurrent()) this.#reopen()
       writeSync(this.#fd, text)
     } catch {
-      // A full disk must not end the worker; stderr is what is left to say it.
-      process.stderr.write(text)
+      // A full disk must not end the worker.
+      this.#otherwise(text)
     }
   }
 
-  /** What is written after it goes to stderr. */
+  /** What is written after it is for `otherwise`. */
   close(): void {
     closeSync(this.#fd)
     this.#fd = -1 // the number may soon be another file's

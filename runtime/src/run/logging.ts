@@ -33,7 +33,7 @@ export async function setUpLogging(app: TqApp, setup: LogSetup, index = 0): Prom
   if (isListenersTask || app.hasOwnLogger) return () => {}
   // The lines of children go to their parent's file through it.
   const isOwnFile = setup.file !== undefined && (index === 0 || isPerChild(setup.file))
-  const file = isOwnFile ? new LogFile(fileNameFor(setup.file ?? '', { hostname: setup.hostname, index })) : undefined
+  const file = isOwnFile && told.logfile !== undefined ? new LogFile(told.logfile, raw) : undefined
   const write = file?.write ?? raw
   const look = { processName: index === 0 ? 'MainProcess' : `PoolWorker-${index}`, isColoured: setup.isColoured }
   const logger = lineLogger({

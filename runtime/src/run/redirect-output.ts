@@ -25,17 +25,26 @@ function redirect(name: 'stdout' | 'stderr', onLine: OnLine): () => void {
   const decoder = new StringDecoder('utf8') // a character may come in two pieces
   let begun = ''
   let isInside = false
+  const tell = (line: string): void => {
+    const text = line.endsWith('\r') ? line.slice(0, -1) : line
+    if (text !== '') onLine(text, name)
+  }
+  const take = (text: string): void => {
+    const [first = '', ...more] = text.split('\n')
+    const lines = [begun + first, ...more]
+    begun = lines.pop() ?? ''
+    for (const line of lines) tell(line)
+    if (begun.length <= longestLine) return
+    tell(begun)
+    begun = ''
+  }
   const write = (chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
     if (isInside) return Reflect.apply(original, undefined, [chunk, ...rest]) === true
     isInside = true
     try {
-      const lines = (begun + (typeof chunk === 'string' ? chunk : decoder.write(chunk))).split(/\r?\n/)
-      begun = lines.pop() ?? ''
-      if (begun.length > longestLine) {
-        lines.push(begun)
-        begun = ''
-      }
-      for (const line of lines) if (line !== '') onLine(line, name)
+      const [encoding] = rest
+      const isBytes = typeof chunk === 'string' && typeof encoding === 'string' && Buffer.isEncoding(encoding)
+      take(decoder.write(isBytes ? Buffer.from(chunk, encoding) : chunk))
     } finally {
       isInside = false
     }
@@ -47,6 +56,6 @@ function redirect(name: 'stdout' | 'stderr', onLine: OnLine): () => void {
   return () => {
     if (before) Object.defineProperty(stream, 'write', before)
     else Reflect.deleteProperty(stream, 'write')
-    if (begun !== '') onLine(begun, name)
+    tell(begun + decoder.end())
   }
 }

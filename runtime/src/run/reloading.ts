@@ -13,6 +13,8 @@ export interface ReloadingOptions {
   readonly folder: string
   /** Starts one; `changed` is the file that made it necessary. Undefined: it could not be started, the next change tries again. */
   readonly start: (changed: string | undefined) => Promise<Reloadable | undefined>
+  /** Asked after a change: false lets what runs go on, until another change. Default true. */
+  readonly canStart?: ((changed: string) => Promise<boolean>) | undefined
   /** A file changed: what runs is told to end. */
   readonly onChanged?: ((name: string) => void) | undefined
   /** Files can no longer be watched. */
@@ -27,7 +29,7 @@ const relevant = /(?:\.[cm]?[jt]sx?|\.json|\.env)$/u
 
 /**
  * Keeps one thing running and starts it anew when a file of the project changes. The old one finishes what it runs; the new one starts
- * when it is gone, so that no two codes mix.
+ * when it is gone, so that no two codes mix. What cannot be started leaves the old one at work.
  */
 export class Reloading {
   readonly #options: ReloadingOptions
@@ -63,7 +65,8 @@ export class Reloading {
   }
 
   async #restart(name: string): Promise<void> {
-    if (this.#isStopping) return
+    const canStart = this.#isStopping || ((await this.#options.canStart?.(name)) ?? true)
+    if (this.#isStopping || !canStart) return
     const old = this.#current
     this.#current = undefined
     this.#options.onChanged?.(name)

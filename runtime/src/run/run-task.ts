@@ -6,6 +6,7 @@ import { parseArguments, parseResult } from '../app/validation.ts'
 import type { ResultBackend } from '../backends/result-backend.ts'
 import type { Clock } from '../core/clock.ts'
 import { type Reject, type Retry, SoftTimeLimitExceeded, type TimeLimitExceeded, TqError } from '../core/errors.ts'
+import { isPromise } from '../core/is-promise.ts'
 import { loggerOfTask } from '../core/logger.ts'
 import type { Ending, Outcome } from '../core/outcome.ts'
 import type { ResultRef } from '../core/states.ts'
@@ -75,14 +76,17 @@ async function body(
   let isOwn = false
   let ending: Ending
   try {
-    await abort?.start()
+    if (abort) await abort.start()
     signal.throwIfAborted()
     const known = task ?? app.registry.require(job.message.task)
     const own = contextOf(deps, job, known, signal, children, stray)
     context = own
-    const told = runInContext(own, () => beforeRun(own))
-    if (told) await told
-    const parsed = runInContext(own, () => parseArguments(app, known, job.message.args, job.message.kwargs))
+    if (app.signals.has('taskPrerun')) await runInContext(own, () => beforeRun(own))
+    const parse = (): ReturnType<typeof parseArguments> =>
+      parseArguments(app, known, job.message.args, job.message.kwargs)
+    const { validation } = known.definition
+    // Schemas are the user's code; most tasks have none.
+    const parsed = validation ? runInContext(own, parse) : parse()
     const args = isPromise(parsed) ? await parsed : parsed
     isOwn = true
     const { beforeStart } = options
@@ -90,7 +94,7 @@ async function body(
     const value = runInContext(own, () => call(known, own, args))
     const given = isPromise(value) ? await stray.or(value) : stray.or(value)
     isOwn = false
-    const result = runInContext(own, () => parseResult(app, known, given))
+    const result = validation ? runInContext(own, () => parseResult(app, known, given)) : given
     ending = { kind: 'success', value: isPromise(result) ? await result : result }
   } catch (thrown) {
     const error = signal.aborted ? abortReason(thrown, signal) : thrown
@@ -157,10 +161,6 @@ class Stray {
       if (this.#end) reject(this.#end.error)
     })
   }
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 function call(task: AnyTask, context: TaskContext, args: readonly unknown[]): unknown {

@@ -55,7 +55,8 @@ export class Settler {
     }
     emitSettled(this.#deps, execution, outcome, row)
     logSettled(this.#deps, execution, outcome)
-    if (row.store !== undefined) await announceSettled(this.#deps, execution, outcome)
+    const told = row.store === undefined ? undefined : announceSettled(this.#deps, execution, outcome)
+    if (told) await told
     return outcome
   }
 
@@ -104,6 +105,12 @@ export class Settler {
     return this.#ack(execution, () => delivery.reject({ requeue }), `reject ${name}`)
   }
 
+  /** To its queue, unsettled, once the broker can be reached. */
+  giveBack(execution: Execution): Promise<Settled | undefined> {
+    const { message, delivery } = execution
+    return this.#ack(execution, () => delivery.reject({ requeue: true }), `give back ${message.task}[${message.id}]`)
+  }
+
   #isCounted(message: Message): boolean {
     if (!isPartOfChord(message)) return false
     const { backend, logger } = this.#deps
@@ -122,6 +129,7 @@ export class Settler {
   async #ack(execution: Execution, act: () => Promise<Settled>, what: string): Promise<Settled | undefined> {
     const settled = await this.insist(what, act)
     execution.acknowledged = settled !== undefined
+    execution.isLost = settled === 'lost'
     return settled
   }
 

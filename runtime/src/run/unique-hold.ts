@@ -25,10 +25,10 @@ export class UniqueHolds {
     return () => timer.cancel()
   }
 
-  /** After the result was stored and the message acknowledged. A retry keeps the key until its own run. */
+  /** After the result was stored and the message acknowledged. A retry keeps the key until its own run, another worker for its. */
   ended(execution: Execution, outcome: Outcome): Promise<void> | undefined {
     const key = uniqueKeyOf(execution.message)
-    return key === undefined ? undefined : this.#ended(key, execution, outcome)
+    return key === undefined || execution.isLost ? undefined : this.#ended(key, execution, outcome)
   }
 
   async #ended(key: string, { message, task, policy }: Execution, outcome: Outcome): Promise<void> {

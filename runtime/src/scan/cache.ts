@@ -69,8 +69,10 @@ function isCache(value: unknown): value is CacheContent & { readonly key: string
     'key' in value &&
     'files' in value &&
     typeof value.files === 'object' &&
+    value.files !== null &&
     'summaries' in value &&
     typeof value.summaries === 'object' &&
+    value.summaries !== null &&
     'aliases' in value &&
     Array.isArray(value.aliases)
   )

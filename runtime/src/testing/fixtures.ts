@@ -44,7 +44,7 @@ export const tqFixtures: FixtureSet = {
 
 /**
  * The same around the project's own app: for each test it is put on a memory broker of its own, whatever its settings say, and closed
- * after it. Throws SettingError where the environment names a broker: that would win, and a test must not reach it.
+ * after it; its settings are then as before. Its clock and its logger stay its own, whatever `tqConfig` says of them. Throws SettingError where the environment names a broker: that would win, and a test must not reach it.
  */
 export function fixturesOf(app: Tq): FixtureSet {
   return {
@@ -52,9 +52,10 @@ export function fixturesOf(app: Tq): FixtureSet {
     tqApp: async ({ tqConfig }, use) => {
       refuseEnvironment()
       const { logger: _, clock: __, memory: ___, ...settings } = tqConfig
-      app.configure({ broker: 'memory://', backend: 'memory://', ...settings })
+      const restore = app.configureForNow({ broker: 'memory://', backend: 'memory://', ...settings })
       await use(app)
       await inTime(app, app.close())
+      restore()
     },
   }
 }

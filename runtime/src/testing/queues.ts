@@ -62,21 +62,29 @@ const lookMs = 5
  * with an ETA and retries run too, their time passes at once; elsewhere they are left where they are.
  */
 export async function drain(app: Tq): Promise<void> {
-  while (!(await isDrained(app))) {
-    const running = await startWorker(app, { heartbeat: false })
-    while (!(await isDrained(app))) await letPass(app)
-    // A task that was acknowledged early may still run, and send more.
-    await running.stop()
+  for (let full = await fullQueues(app); full.length > 0; full = await fullQueues(app)) {
+    const queues = [...new Set([...app.workerQueues(), ...full])]
+    // A task that was acknowledged early may still run at its end, and send more.
+    await using _ = await startWorker(app, { heartbeat: false, queues })
+    while (await holdAnything(app, queues)) await letPass(app)
   }
 }
 
-async function isDrained(app: Tq): Promise<boolean> {
+/** The queues in which something waits, those that only a call has named among them. */
+async function fullQueues(app: Tq): Promise<readonly string[]> {
   const transport = await app.connections.transport()
-  for (const queue of app.workerQueues()) {
+  const full: string[] = []
+  for (const queue of await transport.queueNames()) if (await holdAnything(app, [queue])) full.push(queue)
+  return full
+}
+
+async function holdAnything(app: Tq, queues: readonly string[]): Promise<boolean> {
+  const transport = await app.connections.transport()
+  for (const queue of queues) {
     const { ready, held, parked } = await transport.queueInfo(queue)
-    if (ready + held + (app.clock instanceof VirtualClock ? parked : 0) > 0) return false
+    if (ready + held + (app.clock instanceof VirtualClock ? parked : 0) > 0) return true
   }
-  return true
+  return false
 }
 
 function letPass({ clock }: Tq): Promise<void> {

@@ -40,6 +40,7 @@ export class AmqpPeers {
   }
 
   async leave(): Promise<void> {
+    await this.#joining?.catch(() => undefined)
     const channel = this.#channel
     this.#channel = undefined
     this.#joining = undefined

@@ -7,7 +7,7 @@ import { codeOf, replyCode } from '../drivers/amqp-errors.ts'
 import { fromAmqp, type QuarantineNote, quarantineQueue, withQuarantineNote } from '../wire/amqp-layout.ts'
 import { AmqpDelivery } from './amqp-delivery.ts'
 import type { AmqpSender } from './amqp-sender.ts'
-import { type AmqpTopology, assertQueue } from './amqp-topology.ts'
+import type { AmqpTopology } from './amqp-topology.ts'
 import type { Delivery, Quarantine, Quarantined } from './transport.ts'
 
 const patienceMs = 5000
@@ -19,7 +19,6 @@ export class AmqpQuarantine implements Quarantine {
   readonly #topology: AmqpTopology
   readonly #sender: AmqpSender
   readonly #clock: Clock
-  #declared: Promise<void> | undefined
 
   constructor(connection: AmqpConnection, topology: AmqpTopology, sender: AmqpSender, clock: Clock) {
     this.#connection = connection
@@ -35,13 +34,6 @@ export class AmqpQuarantine implements Quarantine {
 
   /** @internal For AmqpDelivery: keeps a copy; the original is acknowledged afterwards. */
   async keep(delivery: AmqpDelivery, reason: string): Promise<void> {
-    this.#declared ??= this.#connection
-      .withChannel((channel) => assertQueue(channel, quarantineQueue))
-      .catch((error: unknown) => {
-        this.#declared = undefined
-        throw error
-      })
-    await this.#declared
     const note = { id: randomId(), queue: delivery.info.queue, reason, atMs: this.#clock.now() }
     await this.#sender.put(quarantineQueue, withQuarantineNote(delivery.raw, note))
   }
@@ -100,33 +92,25 @@ interface Kept {
   readonly message: ConsumeMessage
 }
 
+/**
+ * Nobody else gets any while this consumer lives, that is until the channel is closed: what the queue does not count as ready is in the
+ * channel's hands by then. A channel does what it is told in order, but its questions to a queue overtake what the queue has given it: the
+ * first answer that counts nothing may come before the last messages, and the second one never does.
+ * Source: rabbitmq-server 3.10, rabbit_channel.erl: deliveries and methods are casts of one priority, `stat` is a call in between.
+ */
 async function takeAll(channel: Channel): Promise<readonly Kept[]> {
   const kept: Kept[] = []
-  let arrived = 0
-  let look: () => void = () => {}
-  channel.once('close', () => look())
-  const { consumerTag } = await channel.consume(
+  await channel.consume(
     quarantineQueue.name,
     (message) => {
-      arrived++
       const note = message && fromAmqp(message.content, message.properties).note
       if (message && note) kept.push({ note, message })
-      look()
     },
     { exclusive: true },
   )
-  // Nobody else takes any; what the queue does not count as ready is on its way to us. The channel may answer before it passes on
-  // what the queue gave it meanwhile, and not before a second answer.
-  for (let quiet = 0; quiet < 2; ) {
-    const before = arrived
+  for (let empty = 0; empty < 2; ) {
     const { messageCount } = await channel.checkQueue(quarantineQueue.name)
-    quiet = messageCount === 0 && arrived === before ? quiet + 1 : 0
-    if (messageCount > 0 && arrived === before) {
-      await new Promise<void>((resolve) => {
-        look = resolve
-      })
-    }
+    empty = messageCount === 0 ? empty + 1 : 0
   }
-  await channel.cancel(consumerTag)
   return kept
 }

@@ -4,7 +4,7 @@ import type { RawMessage } from '../core/message.ts'
 import type { AmqpConnection } from '../drivers/amqp-connection.ts'
 import type { AmqpOutgoing } from '../drivers/amqp-publisher.ts'
 import { type AmqpExchange, type AmqpQueue, delayEntry, delayKey, toAmqp, withDue } from '../wire/amqp-layout.ts'
-import type { AmqpTopology } from './amqp-topology.ts'
+import { type AmqpTopology, assertQueue } from './amqp-topology.ts'
 import type { Outgoing } from './transport.ts'
 
 /**
@@ -33,12 +33,7 @@ export class AmqpSender {
     const homeless = await this.#connection.publisher.publish(outgoing)
     if (homeless.length === 0) return
     for (const queue of new Set(homeless.map(({ routingKey }) => routingKey))) await this.#topology.ensureQueue(queue)
-    const [lost] = await this.#connection.publisher.publish(homeless)
-    if (lost) {
-      throw new ChannelError(
-        `RabbitMQ at ${this.#connection.url} has no queue '${lost.routingKey}', and it did not stay when it was made. Who deletes it?`,
-      )
-    }
+    await this.#publishAgain(homeless)
   }
 
   /** Back to one queue, until `dueMs`. */
@@ -46,15 +41,28 @@ export class AmqpSender {
     await this.publish([{ exchange: '', routingKey: queue, message, dueMs }])
   }
 
-  /** To a queue of tq's own. */
+  /** To a queue of tq's own, which is made when it is needed. */
   async put(queue: AmqpQueue, message: RawMessage): Promise<void> {
-    await this.#connection.publisher.publish([direct({ exchange: '', routingKey: queue.name, message })])
+    const homeless = await this.#connection.publisher.publish([
+      direct({ exchange: '', routingKey: queue.name, message }),
+    ])
+    if (homeless.length === 0) return
+    await this.#connection.withChannel((channel) => assertQueue(channel, queue))
+    await this.#publishAgain(homeless)
   }
 
   /** To whoever listens; dropped where nobody does. */
   async toListeners(exchange: AmqpExchange, routingKey: string, message: RawMessage): Promise<void> {
     await this.#topology.ensureExchange(exchange)
     await this.#connection.publisher.publish([direct({ exchange: exchange.name, routingKey, message })])
+  }
+
+  async #publishAgain(homeless: readonly AmqpOutgoing[]): Promise<void> {
+    const [lost] = await this.#connection.publisher.publish(homeless)
+    if (!lost) return
+    throw new ChannelError(
+      `RabbitMQ at ${this.#connection.url} has no queue '${lost.routingKey}', and it did not stay when it was made. Who deletes it?`,
+    )
   }
 
   async #later({ exchange, routingKey, message }: Outgoing, dueMs: number): Promise<AmqpOutgoing> {

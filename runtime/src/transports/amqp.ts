@@ -129,7 +129,9 @@ export class AmqpTransport implements Transport {
     this.#mustBeOpen()
     await this.connect()
     await this.#broker.connection.consuming.connect()
+    this.#mustBeOpen()
     await this.#peers.join()
+    this.#mustBeOpen()
     const subscription: AmqpSubscription = new AmqpSubscription(
       this.#broker,
       this.#quarantine,

@@ -1,13 +1,14 @@
 import type { Timer } from '../core/clock.ts'
 import { DecodeError } from '../core/errors.ts'
 import { randomId } from '../core/id.ts'
+import { releaseScript } from '../drivers/redis-script.ts'
 import { decodeEnvelope, parkedBy } from '../wire/envelope.ts'
 import { decodeEntry, markRedelivered, unmarkParkedEnvelope } from '../wire/redis-entry.ts'
 import type { RedisBroker } from './redis-broker.ts'
 import { type HeldMessage, heldOf } from './redis-message.ts'
 import { quarantineHeld } from './redis-quarantine.ts'
 import type { RedisRouter } from './redis-router.ts'
-import { heldScript, releaseScript, requeueScript } from './redis-scripts.ts'
+import { heldScript, requeueScript } from './redis-scripts.ts'
 
 interface Restorable {
   readonly held: HeldMessage

@@ -1,7 +1,5 @@
 import { redisScript, storeFunction } from '../drivers/redis-script.ts'
 
-export { releaseScript } from '../drivers/redis-script.ts'
-
 // The Lua of the Redis transport. Every script gets the time and its keys as arguments. `index` is the sorted set
 // that says since when a message is held: its exact score is written by one exchange of one process and by nobody else, so
 // whoever knows the current score owns the message. kombu writes time() there and never compares.

@@ -100,9 +100,9 @@ export class SqliteTransport implements Transport {
   }
 
   async declare(topology: Topology): Promise<void> {
-    refuseHeaders(topology, this.name)
     const key = JSON.stringify(topology)
     if (this.#declared.has(key)) return this.#open()
+    refuseHeaders(topology, this.name)
     await this.#submit((tx) => this.#directory.declare(tx, topology))
     this.#declared.set(key, topology)
   }

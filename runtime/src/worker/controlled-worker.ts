@@ -48,6 +48,7 @@ export function controlledWorker(deps: ControlledDeps): Controlled {
     clock: () => app.lamport.value,
     revoked: () => revoked.ids(),
     revoke: (ids) => revoked.add(ids),
+    learnRevoked: (ids) => revoked.learn(ids),
     revokeStamps: (stamps) => revoked.addStamps(stamps),
     terminate: (id, signal) => {
       const run = executor.active.get(id)?.run

@@ -15,8 +15,7 @@ export async function mingle({ control, logger }: TqApp, hostname: string, revok
     const heard = await control.hello(hostname, told, { timeoutMs: patienceMs })
     const names = Object.keys(heard)
     if (names.length === 0) return
-    const known = new Set(revoked.ids())
-    revoked.add(Object.values(heard).flatMap((answer) => dictToRevoked(answer.revoked).filter((id) => !known.has(id))))
+    revoked.learn(Object.values(heard).flatMap((answer) => dictToRevoked(answer.revoked)))
     logger.info(`${hostname} has heard from ${names.join(', ')}.`)
   } catch (error) {
     logger.debug(`${hostname} could not ask the other workers for revoked tasks.`, { error })

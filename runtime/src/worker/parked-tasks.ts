@@ -1,3 +1,4 @@
+import { decodeMessage } from '../app/decode-message.ts'
 import { redactedReprs } from '../app/redacted.ts'
 import type { TqApp } from '../app/tq.ts'
 import { isTqError } from '../core/errors.ts'
@@ -6,7 +7,6 @@ import type { Transport } from '../transports/transport.ts'
 import { parkedBy } from '../wire/envelope.ts'
 import type { ScheduledTask } from '../wire/inspect-dict.ts'
 import { argsRepr, isoTime, kwargsRepr } from '../wire/python-text.ts'
-import { compressionOf, decodeTask } from '../wire/task-protocol.ts'
 
 export interface ParkedDeps {
   readonly app: TqApp
@@ -35,10 +35,8 @@ export async function parkedTasks({ app, transport, hostname, queues }: ParkedDe
 }
 
 function readable(app: TqApp, raw: RawMessage): Message | undefined {
-  const { headers, properties } = raw
   try {
-    const body = app.serializers.decode(raw, compressionOf(headers))
-    return decodeTask({ headers, properties, body }, app.zone)
+    return decodeMessage(app, raw)
   } catch (error) {
     if (isTqError(error)) return undefined // whoever gets it will set it aside
     throw error

@@ -32,18 +32,14 @@ export async function reachServers(
 }
 
 /** Ends a worker whose broker is lost, where the setting `brokerConnectionRetry` wants that. Returns how to stop listening. */
-export function endWithBroker(
-  { settings, logger }: TqApp,
-  transport: Transport,
-  end: (cause: Error | undefined) => void,
-): () => void {
+export function endWithBroker({ settings, logger }: TqApp, transport: Transport, end: () => void): () => void {
   if (settings.brokerConnectionRetry) return () => {}
   return transport.onState((state, cause) => {
     if (state !== 'lost') return
     logger.error(
       `The broker is lost, and brokerConnectionRetry is off: this worker ends. What it held is delivered again. ${cause?.message ?? ''}`,
     )
-    end(cause)
+    end()
   })
 }
 

@@ -46,6 +46,8 @@ export interface Controlled {
   clock(): number
   revoked(): readonly string[]
   revoke(ids: readonly string[]): void
+  /** What another worker says that it has revoked. */
+  learnRevoked(ids: readonly string[]): void
   /** From now on calls with one of these stamps are not run. */
   revokeStamps(stamps: Stamps): void
   terminate(id: string, signal: NodeJS.Signals): boolean
@@ -107,7 +109,7 @@ const commands: Readonly<Record<string, Handler>> = {
   queryTask: (worker, args) => queriedToDict(query(worker, texts(args.ids))),
   hello: (worker, args) => {
     if (args.fromNode === worker.hostname) return undefined
-    worker.revoke(dictToRevoked(args.revoked))
+    worker.learnRevoked(dictToRevoked(args.revoked))
     return { revoked: revokedToDict(worker.revoked(), uptime()), clock: worker.clock() }
   },
   revoke: (worker, args) => {

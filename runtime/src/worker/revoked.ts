@@ -35,6 +35,12 @@ export class RevokedTasks {
     this.onChange()
   }
 
+  /** What another worker has revoked, at a time that it does not tell: what is known already keeps its age. */
+  learn(ids: readonly string[]): void {
+    const fresh = ids.filter((id) => !this.has(id))
+    if (fresh.length > 0) this.add(fresh)
+  }
+
   has(id: string): boolean {
     if (this.#byId.size === 0) return false
     const at = this.#byId.get(id)
@@ -43,12 +49,14 @@ export class RevokedTasks {
 
   /** From now on calls with one of these stamps are revoked, until the worker's state is lost. */
   addStamps(stamps: Stamps): void {
+    let isNew = false
     for (const [name, value] of Object.entries(stamps)) {
       const known = this.#byStamp.get(name) ?? []
       const fresh = listOf(value).filter((one) => revokedStamp({ [name]: one }, this.#byStamp) === undefined)
       this.#byStamp.set(name, [...known, ...fresh])
+      isNew ||= fresh.length > 0
     }
-    this.onChange()
+    if (isNew) this.onChange()
   }
 
   hasStamp(stamps: Stamps): boolean {
@@ -73,7 +81,7 @@ export class RevokedTasks {
     return [...this.#byId].map(([id, at]) => [id, at + offsetMs])
   }
 
-  /** Adds what an earlier life or another worker revoked. A time in the future counts as now. */
+  /** Adds what an earlier life or another worker revoked, when it did. A time in the future counts as now. */
   restore(entries: readonly RevokedEntry[]): void {
     const now = this.#clock.monotonic()
     const nowMs = this.#clock.now()

@@ -10,7 +10,7 @@ export interface WorkerOptions {
   readonly excludeQueues?: readonly string[] | undefined
   /** Default the setting `workerPool`. */
   readonly pool?: PoolName | undefined
-  /** Default the setting `workerConcurrency`, else 100 on the async pool and the number of cores on others. */
+  /** Default (and 0) the setting `workerConcurrency`, else 100 on the async pool and the number of cores on others. */
   readonly concurrency?: number | undefined
   /** A child of the pool is replaced after so many tasks. Default the setting `workerMaxTasksPerChild`. */
   readonly maxTasksPerChild?: number | undefined

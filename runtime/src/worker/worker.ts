@@ -3,6 +3,7 @@ import { serveMailbox } from '../control/mailbox.ts'
 import { ConnectionError } from '../core/errors.ts'
 import { nodeName } from '../core/id.ts'
 import { deferred } from '../core/lifecycle.ts'
+import { orAborted } from '../core/or-aborted.ts'
 import { fileNameFor } from '../run/log-file.ts'
 import type { Listening } from '../transports/transport.ts'
 import { ChordSweep } from '../run/chord-sweep.ts'
@@ -105,7 +106,8 @@ export class Worker {
   get concurrency(): number {
     if (this.pool === 'solo') return 1
     if (this.#options.autoscale) return this.#options.autoscale.min
-    return this.#options.concurrency ?? this.#app.settings.workerConcurrency ?? defaultConcurrency(this.pool)
+    // 0 is none given. Source: celery/worker/worker.py, setup_defaults.
+    return this.#options.concurrency || this.#app.settings.workerConcurrency || defaultConcurrency(this.pool)
   }
 
   /** Resolves when it consumes. Rejects with ConnectionError, or ChannelError for a node name that is taken. */
@@ -174,8 +176,9 @@ export class Worker {
       await announceProcess(this.#app, this.hostname)
       this.#closers.push(async () => announceProcessEnd(this.#app, this.hostname))
     }
+    signal.throwIfAborted()
     // User code that hangs at import ends with its process only.
-    await Promise.race([pool.start(), whenAborted(signal)])
+    await orAborted(pool.start(), signal)
     if (this.#options.purge === true) await purgeQueues(this.#app, transport, this.#queues)
     await heartbeat.start()
     signal.throwIfAborted()
@@ -277,18 +280,19 @@ export class Worker {
       }
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error
-      this.#app.logger.warn(`${this.hostname} ends without its broker: ${error.message}`)
+      this.#warnOfEnd(error)
     } finally {
-      for (let close = this.#closers.pop(); close; close = this.#closers.pop()) await close()
+      for (let close = this.#closers.pop(); close; close = this.#closers.pop()) {
+        await close().catch((error: unknown) => this.#warnOfEnd(error))
+      }
       this.#state = 'stopped'
       if (parts) await announceWorker(this.#app, 'workerShutdown', this)
       this.#finished.resolve()
     }
   }
-}
 
-function whenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-  })
+  #warnOfEnd(error: unknown): void {
+    const why = error instanceof ConnectionError ? 'without its broker' : 'without having closed everything'
+    this.#app.logger.warn(`${this.hostname} ends ${why}: ${error instanceof Error ? error.message : String(error)}`)
+  }
 }

@@ -87,6 +87,18 @@ export function describeChords(suite: ResultBackendSuite): void {
       expect(await joined(backend, [1, 2])).toEqual(['waiting', 'complete'])
     })
 
+    test('parts that are added again by the same tasks are no more parts', async () => {
+      const [backend, other] = [await connected(), await connected()]
+      await backend.openChord(chord, 1, ttl)
+      const added = [1, 2].map((index) => ({ id: `part${index}`, index: 0 }))
+
+      await backend.growChord(chord, 2, added)
+      await other.growChord(chord, 2, added)
+
+      expect((await backend.chordRecord(chord))?.places).toHaveLength(2)
+      expect(await joined(backend, [0, 1, 2])).toEqual(['waiting', 'waiting', 'complete'])
+    })
+
     test('chords do not mix', async () => {
       const backend = await connected()
       await backend.openChord(chord, 2, ttl)

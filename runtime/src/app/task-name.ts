@@ -1,1 +1,0 @@
-export { autoName } from '../core/task-name.ts'
