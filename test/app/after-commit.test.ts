@@ -51,6 +51,15 @@ test('what is never committed is never sent', async () => {
   expect(await result.state()).toBe('PENDING')
 })
 
+test('a canvas that is never committed is not written down as one that was sent', async () => {
+  const { app, add, pass } = adding()
+
+  const result = await chain(add.s(2, 2), add.s(4)).applyAsync([], { afterCommit: new Transaction() })
+
+  const { parts } = await pass(app.workflow(result.id, { timeoutMs: 10 }))
+  expect(parts.map(({ task }) => task)).toEqual([undefined]) // the id alone, of which nothing is known
+})
+
 test('arguments are those of the call, whatever becomes of them until the commit', async () => {
   const { app, worker, pass } = adding()
   const sum = app.task('t.sum', (numbers: number[]) => numbers.reduce((a, b) => a + b, 0))

@@ -59,7 +59,7 @@ export class CanvasCalls {
     })
     const plan = this.planOf(laid)
     const prepared = await this.#prepared(plan, rest)
-    await this.#recorded(plan, () => this.#publish(plan, prepared, rest, { following: false }))
+    await this.#publish(plan, prepared, rest, { following: false, recorded: plan })
     if (options.addToParent !== false) currentContext()?.children.push(plan.child)
     return plan.result
   }
@@ -90,7 +90,7 @@ export class CanvasCalls {
     const lineage = { rootId, parentId, replacedTaskNesting: replaced.replacedTaskNesting + 1 }
     const plan = this.planOf(chainSignature([whole, ...chain]))
     const prepared = await this.#prepared(plan, lineage, { lineage })
-    await this.#recorded(plan, () => this.#publish(plan, prepared, lineage, { following: true }))
+    await this.#publish(plan, prepared, lineage, { following: true, recorded: plan })
   }
 
   /**
@@ -107,7 +107,7 @@ export class CanvasCalls {
     const lineage = { rootId, parentId, repeated: message.repeated || deliveryInfo.redelivered || undefined }
     const prepared = await this.#prepared(plan, lineage, { lineage })
     await (await this.#app.resultBackend()).growChord({ groupId }, endsOf(part).length, plan.places)
-    await this.#recorded(plan, () => this.#publish(plan, prepared, lineage, { following: true }))
+    await this.#publish(plan, prepared, lineage, { following: true, recorded: plan })
     return plan.result
   }
 
@@ -188,11 +188,15 @@ export class CanvasCalls {
     plan: Plan,
     prepared: readonly Prepared[],
     options: CallOptions,
-    by: { readonly following: boolean },
+    by: { readonly following: boolean; readonly recorded?: KeyedPlan },
   ): Promise<void> {
     if (prepared.length === 0) return
     const { afterCommit } = options
-    const send = (): Promise<void> => this.#publishNow(plan, prepared, options, by)
+    const send = async (): Promise<void> => {
+      const recording = by.recorded && !this.#app.eager ? this.writeDown(by.recorded) : undefined
+      await this.#publishNow(plan, prepared, options, by)
+      await recording
+    }
     if (!afterCommit) return send()
     afterCommit.onCommit(() => loggedSending(this.#app, prepared[0], send()))
   }
@@ -217,12 +221,6 @@ export class CanvasCalls {
       failed ??= error
     }
     if (failed && app.settings.taskEagerPropagates) throw failed
-  }
-
-  async #recorded(plan: KeyedPlan, send: () => Promise<void>): Promise<void> {
-    const recording = this.#app.eager ? undefined : this.writeDown(plan)
-    await send()
-    await recording
   }
 
   async #record({ whole, key }: KeyedPlan): Promise<void> {
