@@ -270,20 +270,26 @@ export class AppCore {
 
   /** Where this process puts its own events: on when `taskSendSentEvent` is. */
   events(): Promise<EventSink> {
-    this.#events ??= this.connections.transport().then((transport) => {
-      const { taskSendSentEvent } = this.settings
-      return new EventDispatcher({
-        transport,
-        hostname: this.origin,
-        pid: process.pid,
-        clock: this.clock,
-        lamport: this.lamport,
-        logger: this.logger,
-        enabled: taskSendSentEvent === 'auto' ? transport.features.embedded : taskSendSentEvent,
-        serializer: this.eventSerializer,
-      })
+    this.#events ??= this.#openEvents().catch((error: unknown) => {
+      this.#events = undefined // the next call tries again
+      throw error
     })
     return this.#events
+  }
+
+  async #openEvents(): Promise<EventSink> {
+    const transport = await this.connections.transport()
+    const { taskSendSentEvent } = this.settings
+    return new EventDispatcher({
+      transport,
+      hostname: this.origin,
+      pid: process.pid,
+      clock: this.clock,
+      lamport: this.lamport,
+      logger: this.logger,
+      enabled: taskSendSentEvent === 'auto' ? transport.features.embedded : taskSendSentEvent,
+      serializer: this.eventSerializer,
+    })
   }
 
   /** Ends everything that this app opened. Idempotent. */
