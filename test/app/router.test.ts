@@ -255,7 +255,10 @@ test.each<[settings: Record<string, unknown>, message: string]>([
     { taskQueues: [{ name: 'a', routing_key: 'x' }] },
     "There is no option 'routing_key' of a queue ('a' in taskQueues). Did you mean 'routingKey'?",
   ],
-  [{ taskQueues: [{ name: 'a', exchangeType: 'header' }] }, "to be 'direct', 'topic', 'fanout' or 'headers', got 'header'"],
+  [
+    { taskQueues: [{ name: 'a', exchangeType: 'header' }] },
+    "to be 'direct', 'topic', 'fanout' or 'headers', got 'header'",
+  ],
   [{ taskQueues: [{ name: 'a', maxPriority: 256 }] }, 'to be a whole number from 1 to 255, got 256'],
   [{ taskQueues: 'a' }, 'expected taskQueues to be a list of queues'],
   [{ taskRoutes: 'a' }, 'expected taskRoutes to be an object, a list or a function'],
