@@ -36,6 +36,7 @@ export class Connections {
   #consuming: Promise<Transport> | undefined
   #backend: Promise<ResultBackend> | undefined
   #keys: Promise<KeyStore> | undefined
+  #embedded: boolean | undefined
   #memory: MemoryServer | undefined
 
   constructor(deps: ConnectionDeps) {
@@ -67,7 +68,9 @@ export class Connections {
 
   /** No server: the broker is a file or this process. */
   get embedded(): boolean {
-    return /^(?:sqlite|memory):/i.test(this.brokerUrl())
+    // Asked for every result, and fixed once anything is open.
+    if (this.used) return (this.#embedded ??= isEmbedded(this.brokerUrl()))
+    return isEmbedded(this.brokerUrl())
   }
 
   resultUrl(): string {
@@ -213,6 +216,7 @@ export class Connections {
     this.#consuming = undefined
     this.#backend = undefined
     this.#keys = undefined
+    this.#embedded = undefined
     this.#memory = this.#deps.memory // one of its own goes with it
     this.#opened.clear()
     this.#declared.clear()
@@ -226,4 +230,8 @@ export class Connections {
 // What never opened needs no closing; what fails to close is gone already.
 function swallowed(error: unknown): void {
   if (!(error instanceof Error)) throw error
+}
+
+function isEmbedded(url: string): boolean {
+  return /^(?:sqlite|memory):/i.test(url)
 }
