@@ -7,6 +7,7 @@ test.each(['map', 'starmap', 'chunks'] as const)('what a task redacts is hidden 
     typeof user === 'string' ? user : 'object',
     password.length,
   ])
+  // Of two shapes, which the types of a task with one optional parameter do not take as one list.
   const calls = [['ann', 'hunter2'] as [string, string], [{ pin: 'hunter3' }] as [object]] as never
   const forms = {
     map: () => login.map([{ pin: 'hunter3' }, 'ann']),

@@ -331,6 +331,7 @@ test.each([
   )
   await worker()
 
+  // Wrong on purpose, each of its own way.
   const sending = await Promise.resolve(task.applyAsync(args as never)).catch((error: unknown) => error)
   const { error, traceback } = await ready(await stranger.sendTask('t.secret', args))
 
@@ -346,10 +347,12 @@ test('a schema may name what it refuses by a symbol', async () => {
   const issues = [{ message: 'is wrong', path: [tag] }]
   const schema: StandardSchemaV1<string> = { '~standard': { version: 1, vendor: 'own', validate: () => ({ issues }) } }
   const [plain, checked] = [
+    // It says one text, and stands for a list: what it refuses does not matter here.
     app.task('t.args', { validate: { args: schema as never } }, () => 1),
     app.task('t.result', { validate: { result: schema } }, () => 'x'),
   ]
 
+  // The schema's parameter is left out: its answer is the same for all.
   await expect(plain.applyAsync([] as never)).rejects.toThrow('Symbol(tag): is wrong')
   expect(() => checked()).toThrow('Symbol(tag): is wrong')
 })

@@ -186,6 +186,7 @@ const rows: readonly Row[] = [
   },
   {
     what: 'A task fails whose error callback takes the request',
+    // It takes (request, error, traceback), which no signature of arguments says.
     make: (s) => s.fails('a').linkError(s.inline.s() as never),
     ends: { a: 'TypeError' },
     rejects: 'TypeError',

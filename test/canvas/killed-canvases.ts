@@ -42,7 +42,7 @@ export async function killWhileRunning(plan: KillPlan): Promise<number> {
   const running = [startWorker(project, plan, 0), startWorker(project, plan, 1)]
   let killed = 0
   const killOne = async (): Promise<void> => {
-    // Any moment will do: what has to hold does so at each.
+    // Any moment will do, and how long this is decides nothing: what has to hold does so at each.
     await pause(Math.random() * longestPauseMs)
     const doomed = running.shift()
     doomed?.kill('SIGKILL')

@@ -14,6 +14,7 @@ export function signatureOf(app: Tq, canvas: Canvas): AnyStep {
       return app.signature('c.wrap')
     case 'fixed':
       return app.signature('c.fixed', [canvas.n], { immutable: true })
+    // What is drawn at random fits by the generator, not by its types.
     case 'chain':
       return all(canvas.parts).reduce((before, next) => before.pipe(next as never))
     case 'group':

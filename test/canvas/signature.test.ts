@@ -23,6 +23,7 @@ test('a partial call gets what it owes in front of what it has', async () => {
   await worker()
 
   expect(await pass((await three.s(3).delay(1, 2)).get())).toBe('1,2,3')
+  // By its name alone nobody knows what it still wants.
   expect(await pass((await app.signature('t.three', [3]).delay(...([1, 2] as never[]))).get())).toBe('1,2,3')
   const next = app.signature('t.three', [7, 8]) as unknown as Signature<[string], string>
   expect(await pass((await chain(three.s(1, 2, 3), next).delay()).get())).toBe('1,2,3,7,8')
@@ -51,6 +52,7 @@ test('clone puts arguments in front and leaves the original as it is', async () 
     a: 1,
     b: 2,
   })
+  // An immutable signature takes no arguments: its type has no list of them.
   expect(three.si(1, 2, 3).clone([] as never, { kwargs: { b: 2 } }).data.kwargs).toEqual({})
 })
 
@@ -90,7 +92,7 @@ test('a frozen task and a frozen group keep their ids', async () => {
 test('linkError and onError are one', () => {
   const { add, sum } = tasks()
 
-  const errback = sum.s() as never
+  const errback = sum.s() as never // never run: only what is written down of it counts
   expect(add.s(1, 1).onError(errback).data).toEqual(add.s(1, 1).linkError(errback).data)
 })
 

@@ -9,7 +9,7 @@ import { Tq } from 'tq-runtime'
 export const app = new Tq('gated', { taskAcksLate: true, ${settings} })
 export const wait = app.task('wait', async (what: string) => {
   console.log('running ' + what)
-  while (!existsSync(new URL('go', import.meta.url))) await pause(5)
+  while (!existsSync(new URL('go', import.meta.url))) await pause(5) // until the test makes the file
   console.log('through ' + what)
   return what
 })

@@ -22,7 +22,7 @@ export const square = app.task('square', async (n) => {
   const run = process.pid + ':' + count++
   // Long enough to be several at a time, as tasks that wait for a server are; nothing depends on how long.
   await pause(3)
-  while (n >= holdFrom && !existsSync(gate)) await pause(20)
+  while (n >= holdFrom && !existsSync(gate)) await pause(20) // until the test opens the gate
   return { square: n * n, run }
 })
 `

@@ -134,6 +134,7 @@ describeOnBrokers('a canvas of Python and tq steps', (start, transport) => {
   test.each(['py', 'tq'])('a chain step that fails in %s ends what follows it, whoever asks', async (where) => {
     const { add, whole } = steps(where === 'py' ? 't' : 'p')
     const fails = failing(where)
+    // Tasks of the other language are known by name alone, here and below.
     const sent = chain(whole(1, 1), fails as never, add(1) as never, add(2) as never)
     const here = await app.sendSignature<Handle>(sent.data)
     const [[id]] = (await client.applySignature(sent.toJSON())) as Tuple

@@ -97,17 +97,18 @@ export function mirrorTasks(app: Tq, store: Redis): void {
   app.task('py.progress', { bind: true }, async (self, n: number, pause: number) => {
     for (let current = 1; current <= n; current++) {
       await self.updateState({ state: 'PROGRESS', meta: { current, total: n } })
-      await self.sleep(pause * second)
+      await self.sleep(pause * second) // as Python's task of this name does; the scenario says how long
     }
     return { done: n }
   })
   // Of no counterpart in Python: it stays in its state until the list `key` has a member.
   app.task('held', { bind: true }, async (self, key: string) => {
     await self.updateState({ state: 'PROGRESS', meta: { current: 1, total: 2 } })
-    while ((await store.llen(key)) === 0) await self.sleep(20)
+    while ((await store.llen(key)) === 0) await self.sleep(20) // until the test pushes
     return 'done'
   })
   app.task('py.ignored', { ignoreResult: true }, (key: string) => mark(key, 'ran'))
+  // As Python's tasks of these names: what is tested is that the limit or the revoke comes before the end.
   app.task('py.sleep', { bind: true }, async (self, seconds: number) => {
     await self.sleep(seconds * second)
   })

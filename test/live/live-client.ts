@@ -56,7 +56,7 @@ export function listen(server: LiveServer, options: ClientOptions & { readonly h
     next: async (type, fits = () => true) => {
       for (;;) {
         const at = unread.findIndex((one) => one.type === type && fits(one as never)) // of that type, as just compared
-        if (at >= 0) return unread.splice(at, 1)[0] as never
+        if (at >= 0) return unread.splice(at, 1)[0] as never // as above
         await new Promise<void>((resolve) => {
           wake = resolve
         })

@@ -85,6 +85,7 @@ test('retries pass on a virtual clock, and their number is told', async () => {
 test('arguments that do not fit are refused before anything runs', async () => {
   const add = app().task('t.add', (x: number, y: number) => x + y)
 
+  // One too few, which the compiler would tell.
   await expect(add.apply([1] as never)).rejects.toThrow('Expected 2 arguments')
 })
 

@@ -19,7 +19,7 @@ app.task('leave.caught', () => {
 })
 app.task('leave.later', async () => {
   setImmediate(() => process.exit(7))
-  await pause(60_000)
+  await pause(60_000) // never ends: the exit does it
 })
 app.task('stay', () => process.pid)
 `

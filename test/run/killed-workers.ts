@@ -94,7 +94,7 @@ export async function killWorkers(plan: KillPlan): Promise<KillReport> {
         },
         { what: `a run of ${name}`, timeoutMs: startMs },
       )
-      await pause(dice.next() * plan.withinMs)
+      await pause(dice.next() * plan.withinMs) // the kill comes at any moment; how long this is decides nothing
       if (killed >= plan.kills) return void running.push(worker)
       killed++
       signalGroup(worker.pid, 'SIGKILL')

@@ -131,6 +131,7 @@ describe('the key', () => {
 
     const [first, second, third] = [
       await bill.delay('ada', 1),
+      // Named arguments stand in for the list, as Python sends them.
       await bill.applyAsync([] as never, { kwargs: { customer: 'ada', day: 2 } }),
       await bill.delay('bob', 1),
     ]

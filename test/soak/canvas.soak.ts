@@ -31,6 +31,7 @@ const servers: readonly [string, boolean, () => Promise<Urls>][] = [
 const both = (url: string): Urls => ({ brokerUrl: url, resultBackend: url })
 
 for (const [name, isThere, start] of servers) {
+  // TQ_SKIP names one of its servers.
   describe.skipIf(!isThere)(`on ${name}`, () => {
     test.each([
       ['early', false],

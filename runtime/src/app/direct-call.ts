@@ -18,6 +18,7 @@ export function callDirectly(app: TqApp, task: AnyTask, args: readonly never[]):
     if (!options.bind && !instance) return fn(...given)
     const context = directContext(app, task, args)
     return runInContext(context, () =>
+      // `self` is of the type that the definition's own overload gave it.
       options.bind ? fn(selfOf(definition, context) as never, ...given) : fn(...given),
     )
   }

@@ -165,7 +165,8 @@ class Stray {
 
 function call(task: AnyTask, context: TaskContext, args: readonly unknown[]): unknown {
   const { fn, options } = task.definition
-  const given = args as readonly never[] // what came over the wire; the function's own types are the caller's promise
+  // What came over the wire, and `self`: the function's own types are the caller's promise.
+  const given = args as readonly never[]
   return options.bind ? fn(selfOf(task.definition, context) as never, ...given) : fn(...given)
 }
 

@@ -73,7 +73,7 @@ test('what an old worker runs comes to its end there, and the next run does not 
     `import { existsSync } from 'node:fs'
 import { app } from '../app.ts'
 export const until = app.task('until', { bind: true }, async (self, file: string): Promise<string> => {
-  while (!existsSync(file)) await self.sleep(20)
+  while (!existsSync(file)) await self.sleep(20) // until the test makes the file
   return 'ended'
 })`,
   )
