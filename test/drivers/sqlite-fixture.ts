@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,4 +37,9 @@ export class SqliteFixture {
     for (const store of this.#stores) await store.close()
     rmSync(this.folder, { recursive: true, force: true })
   }
+}
+
+/** By another process: one that opens and closes the file itself would drop the locks that SQLite holds on it in this one. */
+export function copyOf(from: string, to: string): void {
+  execFileSync('cp', [from, to])
 }

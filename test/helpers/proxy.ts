@@ -15,11 +15,13 @@ export interface Proxy {
   swallowFrom(text: string): void
   /** How many connections have swallowed such a command. */
   readonly swallowed: number
+  /** From the next command on that holds the text, the server does not answer any more: what it says counts as swallowed bytes. */
+  swallowAnswersFrom(text: string): void
   /** Lets everything through again; `cut` connections come back by themselves. */
   heal(): void
   /** Connections stand and new ones are accepted, but nothing gets through in either direction. */
   swallow(): void
-  /** Bytes that did not get through since `swallow`. */
+  /** Bytes that did not get through since `swallow` or `swallowAnswersFrom`. */
   readonly swallowedBytes: number
   /** Ends the connections that are open. */
   cut(): void
@@ -31,6 +33,7 @@ export async function startProxy(target: number): Promise<Proxy> {
   let cuts = 0
   let isDeaf = false
   let forbidden: string | undefined
+  let unanswered: string | undefined
   let swallowed = 0
   let swallowedBytes = 0
   let draw: (() => number) | undefined
@@ -67,15 +70,21 @@ export async function startProxy(target: number): Promise<Proxy> {
       to.write(part, end)
     }
     let isMute = false
+    let isUnanswered = false
     const toServer = forward(upstream)
+    const toClient = forward(client)
     client.on('data', (bytes) => {
+      if (unanswered !== undefined && bytes.includes(unanswered)) isUnanswered = true
       if (!isMute && forbidden !== undefined && bytes.includes(forbidden)) {
         isMute = true
         swallowed++
       }
       if (!isMute) toServer(bytes)
     })
-    upstream.on('data', forward(client))
+    upstream.on('data', (bytes) => {
+      if (isUnanswered) swallowedBytes += bytes.length
+      else toClient(bytes)
+    })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const cut = (): void => {
@@ -101,9 +110,14 @@ export async function startProxy(target: number): Promise<Proxy> {
     get swallowed() {
       return swallowed
     },
+    swallowAnswersFrom: (text) => {
+      unanswered = text
+      swallowedBytes = 0
+    },
     heal: () => {
       draw = undefined
       forbidden = undefined
+      unanswered = undefined
       isDeaf = false
     },
     swallow: () => {

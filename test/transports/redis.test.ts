@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { connect, createServer, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { RedisBackend } from '../../runtime/src/backends/redis.ts'
 import { systemClock } from '../../runtime/src/core/clock.ts'
 import { type Logger, silentLogger } from '../../runtime/src/core/logger.ts'
@@ -16,6 +15,7 @@ import { waitFor } from '../helpers/clock.ts'
 import { debianPython } from '../helpers/install.ts'
 import { numbered, success, textOf, texts, toQueue } from '../helpers/messages.ts'
 import { spawnNode } from '../helpers/process.ts'
+import { startProxy } from '../helpers/proxy.ts'
 import { type RedisServer, requireService, startRedis } from '../helpers/services.ts'
 
 const deps = { clock: systemClock, logger: silentLogger }
@@ -132,16 +132,17 @@ describe.skipIf(!requireService('redis'))('over a private server', () => {
     })
 
     test('a claim whose answer was lost is taken over after the reconnect', async () => {
-      const proxy = await proxyTo(server.port)
+      const proxy = await startProxy(server.port)
       const transport = await connected({}, connection(`redis://127.0.0.1:${proxy.port}/0`))
       const arrived = await consumed(transport)
       await waitFor(async () => String(await foreign.call('CLIENT', 'LIST')).includes('cmd=exists'))
 
-      proxy.swallowAnswers('EVALSHA')
+      proxy.swallowAnswersFrom('evalsha')
       await (await connected()).publish([toQueue('q', 'one')])
-      await waitFor(() => proxy.swallowed > 0)
+      await waitFor(() => proxy.swallowedBytes > 0)
       expect(await foreign.call('HLEN', 'unacked')).toBe(1)
       expect(arrived).toEqual([])
+      proxy.heal()
       proxy.cut()
 
       const delivery = await first(arrived)
@@ -151,16 +152,17 @@ describe.skipIf(!requireService('redis'))('over a private server', () => {
     })
 
     test('a settlement whose answer was lost is not reported as lost, and its result stands', async () => {
-      const proxy = await proxyTo(server.port)
+      const proxy = await startProxy(server.port)
       const own = connection(`redis://127.0.0.1:${proxy.port}/0`)
       const transport = await connected({}, own)
       const backend = new RedisBackend(own, deps)
       await transport.publish([toQueue('q', 'one')])
       const delivery = await first(await consumed(transport))
 
-      proxy.swallowAnswers('EVALSHA')
+      proxy.swallowAnswersFrom('evalsha')
       const settled = delivery.ack({ storing: backend.plan(success('one'), { ttlMs: 0 }) })
-      await waitFor(() => proxy.swallowed > 0)
+      await waitFor(() => proxy.swallowedBytes > 0)
+      proxy.heal()
       proxy.cut()
 
       expect(await settled).toBe('ok')
@@ -401,59 +403,3 @@ q = c.SimpleQueue('q'); q.put('one'); q.get(timeout=5); os._exit(0)`)
     })
   })
 })
-
-interface Proxy {
-  readonly port: number
-  readonly swallowed: number
-  /** From the next command of this name on, answers do not arrive. */
-  swallowAnswers(command: string): void
-  /** Ends the connections that are open and lets new ones through. */
-  cut(): void
-}
-
-/** A wire between client and server that can lose answers. */
-async function proxyTo(port: number): Promise<Proxy> {
-  const sockets = new Set<Socket>()
-  let after: string | undefined
-  let swallowed = 0
-  const server = createServer((client) => {
-    const upstream = connect(port, '127.0.0.1')
-    let mute = false
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      socket.on('error', () => {})
-      socket.on('close', () => {
-        sockets.delete(socket)
-        client.destroy()
-        upstream.destroy()
-      })
-    }
-    client.on('data', (bytes) => {
-      if (after !== undefined && bytes.includes(after.toLowerCase())) mute = true
-      upstream.write(bytes)
-    })
-    upstream.on('data', (bytes) => {
-      if (mute) swallowed++
-      else client.write(bytes)
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  const address = server.address()
-  return {
-    port: typeof address === 'object' && address ? address.port : 0,
-    get swallowed() {
-      return swallowed
-    },
-    swallowAnswers: (command) => {
-      after = command
-    },
-    cut: () => {
-      after = undefined
-      for (const socket of sockets) socket.destroy()
-    },
-  }
-}
